@@ -1,0 +1,254 @@
+"""Plug-ins: the hooks, and how the one that serves a scheme is found.
+
+A plug-in is a module (or object) named by an entry point of group ``qstate``. The entry's name
+says when it is imported: a URL scheme, when a store of that scheme is asked for; the name of a
+hook, such as ``qstate_inject``, when that hook is called.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+import pluggy
+
+from qstate.backend import Backend, StateURL, hookimpl
+from qstate.errors import BackendNotFoundError, PluginError
+from qstate.handler import StateHandler
+
+__all__ = [
+    "Hooks",
+    "InjectionContext",
+    "backend_for",
+    "canonical_url",
+    "distribution_of",
+    "hookimpl",
+    "injected",
+    "schemes",
+]
+
+GROUP: Final = "qstate"
+_hookspec = pluggy.HookspecMarker("qstate")
+_loading = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionContext:
+    """For whom a state is.
+
+    Attributes:
+        function: The name of the task's function, as in ``Lab.measure``.
+        module: The module that it is in.
+        job: The job's id; None where it runs without Ray, by ``.local()``.
+        task: The task's id, the same for each attempt; None as for ``job``.
+    """
+
+    function: str
+    module: str
+    job: str | None = None
+    task: str | None = None
+
+
+class Hooks:
+    """What a plug-in may implement, each marked with :data:`qstate.backend.hookimpl`."""
+
+    @_hookspec(firstresult=True)
+    def qstate_backend(self, url: StateURL, options: Mapping[str, Any]) -> Backend | None:
+        """Make the backend for a URL, without I/O.
+
+        Args:
+            url: What the user gave, its query included.
+            options: The query and the keywords of ``connect``, without those of the core. The
+                backend refuses what it does not know, by :func:`qstate.backend.read_options`.
+
+        Returns:
+            The backend, or None where the scheme is another plug-in's.
+        """
+
+    @_hookspec(firstresult=True)
+    def qstate_address(self, url: StateURL) -> StateURL | None:
+        """The one form of a URL under which its store is shared and pickled: an absolute path, say.
+
+        Returns:
+            That form, or None to leave the URL as it is.
+        """
+
+    @_hookspec(firstresult=True)
+    def qstate_inject(self, state: StateHandler, context: InjectionContext) -> StateHandler | None:
+        """Wrap or replace what a task is handed; called where the task starts, in its worker.
+
+        The entry point of the plug-in is named ``qstate_inject``.
+
+        Args:
+            state: What the task would be handed.
+            context: The task.
+
+        Returns:
+            What it is handed instead, or None to leave that to others.
+        """
+
+
+@functools.cache
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("qstate")
+    manager.add_hookspecs(Hooks)
+    return manager
+
+
+def schemes() -> list[str]:
+    """The URL schemes of all installed plug-ins, sorted; none of them is imported for it."""
+    return sorted(name for name in entry_points(group=GROUP).names if not _is_hook(name))
+
+
+def canonical_url(url: StateURL) -> StateURL:
+    """The form of a URL under which its store is shared and pickled.
+
+    Raises:
+        BackendNotFoundError: No plug-in serves the scheme.
+    """
+    return _call(url.scheme, "qstate_address", url=url) or url
+
+
+def backend_for(url: StateURL, options: Mapping[str, Any]) -> Backend:
+    """A new backend for a URL.
+
+    Raises:
+        BackendNotFoundError: No plug-in serves the scheme, or what it needs is not installed.
+        InvalidURLError: The URL or an option means nothing to it.
+    """
+    backend = _call(url.scheme, "qstate_backend", url=url, options=options)
+    if not isinstance(backend, Backend):
+        raise BackendNotFoundError(
+            f"the plug-in {_entry(url.scheme).value!r} is registered for {url.scheme}:// but gave "
+            f"{type(backend).__name__} where a qstate.backend.Backend was expected"
+        )
+    return backend
+
+
+def injected(state: Any, context: Callable[[], InjectionContext]) -> StateHandler:
+    """What a task is handed, after the plug-ins that have something to say about it.
+
+    Args:
+        state: What it would be handed.
+        context: Gives the task; called where there is such a plug-in.
+
+    Raises:
+        PluginError: A plug-in can't be imported, or gave something without get and set.
+    """
+    plugins = _implementing("qstate_inject")
+    if not plugins:
+        return state  # type: ignore[no-any-return]
+    others = [other for other in _manager().get_plugins() if other not in plugins]
+    call = _manager().subset_hook_caller("qstate_inject", others)
+    handed = call(state=state, context=context())
+    if handed is None:
+        return state  # type: ignore[no-any-return]
+    if not isinstance(handed, StateHandler):
+        raise PluginError(
+            f"a plug-in's qstate_inject gave {type(handed).__name__} where something with get and "
+            f"set was expected; those installed are: {', '.join(map(str, plugins))}"
+        )
+    return handed
+
+
+def distribution_of(scheme: str) -> str:
+    """Name and version of the distribution that serves a scheme."""
+    distribution = _entry(scheme).dist
+    return f"{distribution.name} {distribution.version}" if distribution else "unknown"
+
+
+def _entry(scheme: str) -> EntryPoint:
+    found = entry_points(group=GROUP, name=scheme)
+    if not found or _is_hook(scheme):
+        raise BackendNotFoundError(
+            f"no plug-in serves {scheme}://; those installed serve: {', '.join(schemes())}"
+        )
+    return next(iter(found))
+
+
+@functools.cache
+def _load(scheme: str) -> object:
+    """The plug-in that serves a scheme, imported and registered."""
+    entry = _entry(scheme)
+    try:
+        with _loading:
+            plugin = entry.load()
+            if not _manager().is_registered(plugin):
+                _manager().register(plugin)
+    except ImportError as error:
+        raise _missing(scheme, error) from error
+    except Exception as error:
+        raise BackendNotFoundError(
+            f"the plug-in {entry.value!r} of {distribution_of(scheme)}, which serves {scheme}://, "
+            f"can't be loaded: {type(error).__name__}: {error}; mend it, or uninstall it"
+        ) from error
+    return plugin
+
+
+def _is_hook(name: str) -> bool:
+    return name.startswith("qstate_")  # no URL scheme has an underscore
+
+
+@functools.cache
+def _implementing(hook: str) -> list[object]:
+    """The plug-ins whose entries are named after a hook, imported and registered."""
+    with _loading:
+        return [_loaded(entry) for entry in entry_points(group=GROUP, name=hook)]
+
+
+def _loaded(entry: EntryPoint) -> object:
+    try:
+        plugin = entry.load()
+        if not _manager().is_registered(plugin):
+            _manager().register(plugin)
+    except Exception as error:
+        name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
+        raise PluginError(
+            f"the plug-in {entry.value!r} of {name}, which has a say in what tasks are handed, "
+            f"can't be loaded: {type(error).__name__}: {error}; mend it, or uninstall it"
+        ) from error
+    return plugin
+
+
+def _call(scheme: str, hook: str, **arguments: Any) -> Any:
+    """Call a hook of the one plug-in that serves a scheme, so that no other can break it."""
+    plugin = _load(scheme)
+    others = [other for other in _manager().get_plugins() if other is not plugin]
+    try:
+        return _manager().subset_hook_caller(hook, others)(**arguments)
+    except ImportError as error:
+        raise _missing(scheme, error) from error
+
+
+def _missing(scheme: str, error: ImportError) -> BackendNotFoundError:
+    """A missing package, told as what to install."""
+    return BackendNotFoundError(
+        f"{scheme}:// needs a package that is not installed ({error}); "
+        f"{_remedy(_entry(scheme), error.name or '')}"
+    )
+
+
+def _remedy(entry: EntryPoint, module: str) -> str:
+    """The ``pip install`` that brings a module, by the extras its distribution declares."""
+    name = entry.dist.name if entry.dist else "its plug-in"
+    for requirement in (entry.dist.requires if entry.dist else None) or ():
+        match = re.match(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w.-]+)['\"]", requirement)
+        if match and match[1].lower().replace("-", "_") == module.partition(".")[0]:
+            return f"install it with: pip install '{name}[{match[2]}]'"
+    return f"install {module or 'it'}, or mend the plug-in {entry.value!r} of {name}"
+
+
+def _unlock() -> None:
+    """In a forked child: another thread of the parent may have been loading."""
+    global _loading
+    _loading = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)

@@ -1,0 +1,69 @@
+"""ValueCodec: a serializer and the frame, as a store uses them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from qstate.backend import Buffer, InvalidURLError
+from qstate.errors import SerializationError
+from qstate.serializers import Serializer, frame
+from qstate.serializers.msgpack import MessagePackSerializer
+
+SERIALIZERS: Final[Mapping[str, Callable[[], Serializer]]] = {"msgpack": MessagePackSerializer}
+
+
+class ValueCodec:
+    """Writes values with one serializer and reads what any serializer it knows wrote.
+
+    Example:
+        >>> codec = ValueCodec("msgpack")
+        >>> codec.decode(b"".join(codec.encode({"k": 42})))
+        ({'k': 42}, b'')
+        >>> codec.decode(b'{"written by": "something else"}')
+        ({'written by': 'something else'}, b'')
+    """
+
+    __slots__ = ("_encode", "_readers", "serializer")
+
+    def __init__(self, serializer: str) -> None:
+        if serializer not in SERIALIZERS:
+            known = ", ".join(sorted(SERIALIZERS))
+            raise InvalidURLError(f"no serializer named {serializer!r}; known: {known}")
+        self.serializer = SERIALIZERS[serializer]()
+        self._encode = self.serializer.encode
+        self._readers = {self.serializer.codec: self.serializer.decode}
+
+    def encode(self, value: Any, writer: bytes = b"") -> tuple[Buffer, ...]:
+        """The framed bytes of a value, in pieces.
+
+        Raises:
+            SerializationError: The value can't be written.
+        """
+        return frame.seal(self.serializer.codec, self._encode(value), writer)
+
+    def decode(self, data: Buffer) -> tuple[Any, bytes]:
+        """The value, and the writer field of its frame.
+
+        Bytes that are no frame are read where they are text that holds JSON.
+
+        Raises:
+            SerializationError: The bytes can't be read.
+        """
+        if not frame.is_frame(data):
+            return _foreign(data), b""
+        codec, writer, payload = frame.open_frame(data)
+        reader = self._readers.get(codec)
+        if reader is None:
+            raise SerializationError(f"the value was written by serializer {codec}, unknown here")
+        return reader(payload), writer
+
+
+def _foreign(data: Buffer) -> Any:
+    try:
+        return json.loads(bytes(data))
+    except (ValueError, RecursionError):
+        raise SerializationError(
+            "something other than qstate wrote these bytes, and they are not JSON"
+        ) from None

@@ -1,0 +1,101 @@
+"""The frame around every value: what wrote it, how, and a checksum. See docs/wire-format.md.
+
+::
+
+    offset  bytes  what
+         0      2  magic: c1 71
+         2      1  format version: 01
+         3      1  codec: the serializer's number
+         4      1  flags: which fields and transformations follow
+         5      1  length of the writer field, w
+         6      8  xxh3-64 of bytes 0 to 6, then of all that follows this field; big-endian
+        14      w  writer
+    14 + w         payload
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+import xxhash
+
+from qstate.backend import Buffer
+from qstate.errors import SerializationError
+
+MAGIC: Final = b"\xc1q"
+FORMAT: Final = 1
+HEADER_SIZE: Final = 14
+KNOWN_FLAGS: Final = 0
+
+_HEADER: Final = struct.Struct(">2sBBBBQ")
+_CHECKED: Final = struct.Struct(">2sBBBB")
+_checksum = xxhash.xxh3_64_intdigest
+
+
+class Frame(NamedTuple):
+    """A frame that was opened.
+
+    Attributes:
+        codec: The number of the serializer that wrote the payload.
+        writer: Who wrote it; empty where that is not known.
+        payload: A view of the bytes that were opened.
+    """
+
+    codec: int
+    writer: bytes
+    payload: Buffer
+
+
+def seal(codec: int, payload: tuple[Buffer, ...], writer: bytes = b"") -> tuple[Buffer, ...]:
+    """A frame around a payload, in pieces: the payload's own are not copied.
+
+    Example:
+        >>> open_frame(b"".join(seal(1, (b"payload",)))).payload
+        b'payload'
+    """
+    head = _CHECKED.pack(MAGIC, FORMAT, codec, 0, len(writer))
+    if len(payload) == 1 and type(payload[0]) is bytes and len(payload[0]) < 4096:
+        body = writer + payload[0]
+        return (head + _checksum(head + body).to_bytes(8) + body,)
+    digest = xxhash.xxh3_64(head + writer)
+    for part in payload:
+        digest.update(part)
+    return (head + digest.intdigest().to_bytes(8) + writer, *payload)
+
+
+def is_frame(data: Buffer) -> bool:
+    """Whether the bytes claim to be a frame."""
+    return data[:2] == MAGIC
+
+
+def open_frame(data: Buffer) -> Frame:
+    """Check a frame and take it apart, without a copy of the payload.
+
+    Raises:
+        SerializationError: The bytes are cut short or altered, or of a later format.
+    """
+    if len(data) < HEADER_SIZE or data[:2] != MAGIC:
+        raise SerializationError("the stored bytes are no frame, or cut short")
+    _, version, codec, flags, writer_size, checksum = _HEADER.unpack_from(data)
+    if version != FORMAT or flags & ~KNOWN_FLAGS:
+        raise SerializationError(
+            f"the stored bytes are of format {version} with flags {flags:#04x}, which this version "
+            "of qstate can't read: upgrade qstate here"
+        )
+    if _digest(data) != checksum:
+        raise SerializationError(
+            "the stored bytes were cut short or altered: their checksum differs"
+        )
+    start = HEADER_SIZE + writer_size
+    if start > len(data):
+        raise SerializationError("the stored bytes are cut short")
+    return Frame(codec, bytes(data[HEADER_SIZE:start]), data[start:])
+
+
+def _digest(data: Buffer) -> int:
+    if len(data) < 4096:
+        return _checksum(bytes(data[:6]) + data[HEADER_SIZE:])
+    digest = xxhash.xxh3_64(data[:6])
+    digest.update(memoryview(data)[HEADER_SIZE:])
+    return digest.intdigest()

@@ -1,0 +1,80 @@
+"""The suite bites: each wrong backend fails exactly the laws that it breaks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.breaks import BREAKS, MAY_BREAK
+from tests.conformance.zoo import ANIMALS
+
+HERE = Path(__file__).parent
+AT_ONCE = 16
+PATIENCE = 580
+
+pytestmark = pytest.mark.timeout(600)
+
+
+class Cage:
+    """Some animals, on which a pytest of their own runs the suite."""
+
+    def __init__(self, folder, animals):
+        self.told = folder / "outcomes.json"
+        self.log = folder / "log.txt"
+        command = [
+            *(sys.executable, "-m", "pytest", str(HERE / "zoo_suite.py")),
+            *("-p", "qstate.testing.conformance.reporting", f"--conformance-json={self.told}"),
+            *(
+                "--noconftest",
+                "--rootdir",
+                str(folder),
+                "-c",
+                os.devnull,
+                "-q",
+                "--tb=short",
+                "--durations=40",
+            ),
+            *("-p", "no:cacheprovider"),
+        ]
+        environment = {**os.environ, "QSTATE_ANIMALS": " ".join(animals), "PYTHONPATH": str(HERE)}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=log, stderr=log
+            )
+
+    def outcomes(self, animal):
+        """Those of one animal, waited for."""
+        self.process.wait(PATIENCE)
+        assert self.told.exists(), (self.process.returncode, self.log.read_text()[-3000:])
+        outcomes = json.loads(self.told.read_text())["outcomes"]
+        return [outcome for outcome in outcomes if outcome["store"] == animal]
+
+    def close(self):
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def zoo(request, tmp_path_factory):
+    """The animals that are asked for, each with its cage; they wait for most of the time."""
+    items = [item for item in request.session.items if item.path == Path(__file__)]
+    asked = [item.callspec.params["animal"] for item in items]
+    groups = [group for group in (asked[place::AT_ONCE] for place in range(AT_ONCE)) if group]
+    cages = [Cage(tmp_path_factory.mktemp("zoo"), group) for group in groups]
+    yield {animal: cage for group, cage in zip(groups, cages, strict=True) for animal in group}
+    for cage in cages:
+        cage.close()
+
+
+@pytest.mark.parametrize("animal", ANIMALS)
+def test_a_backend_fails_exactly_the_laws_that_it_breaks(zoo, animal):
+    """Those that are told of it, and no other; a right one fails none."""
+    outcomes = zoo[animal].outcomes(animal)
+    broken = {outcome["law"] for outcome in outcomes if outcome["word"] == "broken"}
+    may_break = MAY_BREAK.get(animal, set()) - BREAKS[animal]
+    assert broken - may_break == BREAKS[animal]
+    assert {outcome["word"] for outcome in outcomes} <= {"kept", "not applicable", "broken"}

@@ -1,0 +1,3 @@
+"""Imports its driver, which is not there."""
+
+import quantum_ledger_driver  # noqa: F401
