@@ -66,6 +66,8 @@ class StoreInfo:
         max_value_bytes: The largest encoded value, in bytes; None: no limit of its own.
         serializer: What new values are written with.
         plugin: The distribution and version that serve it.
+        compression: What new values are compressed by; None: they are not.
+        encryption: The name of the key that new values are encrypted under; None: they are not.
     """
 
     url: str
@@ -75,6 +77,8 @@ class StoreInfo:
     max_value_bytes: int | None
     serializer: str
     plugin: str
+    compression: str | None = None
+    encryption: str | None = None
 
 
 _LONGEST_FIELD: Final = 255
