@@ -1,0 +1,67 @@
+"""What bytes from outside may ask of a reader: no more than in proportion to their number."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgpack
+
+from qstate.backend import Buffer
+
+UNCHECKED: Final = 1024
+"""Bytes up to which lengths that lie do no harm."""
+
+_WIDEST: Final = 1 << 16
+_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]{1,64}(?:/[A-Za-z0-9_+-]{1,64}){0,3}")
+_LONGEST_REASON: Final = 200
+
+
+def check_lengths(payload: Buffer) -> None:
+    """Refuse MessagePack with arrays longer than what follows; call it above :data:`UNCHECKED`.
+
+    An unpacker makes room for an array by what its header says. One array may claim as many items
+    as the payload has bytes; arrays inside one another would claim that a thousand times.
+
+    Raises:
+        ValueError: The payload ends before the value does, or goes on after it.
+    """
+    size = len(payload)
+    unpacker = msgpack.Unpacker(max_buffer_size=size, read_size=1, strict_map_key=False)
+    unpacker.feed(payload)
+    unpacker.skip()
+    if unpacker.tell() != size:
+        raise ValueError("it goes on after its end")
+
+
+def fraction(numerator: Any, denominator: Any) -> Fraction:
+    """A fraction of numbers that are reduced in good time: it grows with the square of the digits.
+
+    Raises:
+        ValueError: A number has more than 65,536 bits.
+    """
+    if max(numerator.bit_length(), denominator.bit_length()) > _WIDEST:
+        raise ValueError(f"a Fraction of numbers of more than {_WIDEST:,} bits")
+    return Fraction(numerator, denominator)
+
+
+def zone(name: str) -> ZoneInfo:
+    """A time zone by its name, which is looked up among files.
+
+    Raises:
+        ValueError: The name is not of the form that zones have.
+    """
+    if not _ZONE.fullmatch(name):
+        raise ValueError("no name of a time zone")
+    return ZoneInfo(name)
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, cut short where bytes from outside made it long or unprintable."""
+    try:
+        text = str(error)
+    except ValueError:  # an int of more digits than Python prints
+        text = type(error).__name__
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "…"
