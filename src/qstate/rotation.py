@@ -41,15 +41,18 @@ def rotate(store: EncodedStore, *, plain: bool) -> Rotation:
         raise store._told(
             UnsupportedOperationError("rotate() needs a store that was opened with encrypt=")
         )
-    found: dict[_Found, list[str]] = {}
+    found: dict[str, list[str]] = {}
     joined = store._scan_joined(client, store._prefix, PAGE_SIZE)
     for page in pages(joined, at_once(client.capabilities)):
         for key, record in zip(page, client.read(page), strict=True):
             if record is not None:
                 state = _settled(store, client, key, record, plain)
                 found.setdefault(state, []).append(key[len(store._prefix) :])
-    counts = [len(found.get(state, ())) for state in ("rewritten", "current", "plain")]
-    return Rotation(*counts, tuple(found.get("unreadable", ())))
+    unreadable = tuple(found.get("unreadable", ()))
+    rewritten, current, left = (
+        len(found.get(state, ())) for state in ("rewritten", "current", "plain")
+    )
+    return Rotation(rewritten, current, left, unreadable)
 
 
 def _settled(

@@ -39,7 +39,7 @@ class Example:
         options: Those that a store writes it with; `encrypt` is the keys' current name.
         key: The joined key, which encryption binds.
         writer: Who wrote it.
-        same_bytes: Whether today's writer gives the same bytes; compressors' later versions may not.
+        same_bytes: Whether today's writer gives these bytes; a later compressor may not.
         data: The bytes, where qstate did not write them.
     """
 
