@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of what reads values: `python -m tests.fuzz CORPUS -runs=N`.
 
-Whatever the bytes, what comes out is a value or a SerializationError, in bounded time and memory. A
-first byte of the input says how far inside the rest is put: hostile bytes may have a right checksum,
-and even be encrypted under a right key. Needs atheris; libFuzzer's options follow the corpus.
+Whatever the bytes, what comes out is a value or a SerializationError, in bounded time and memory.
+The first byte of an input says how far inside the rest is put: hostile bytes may have a right
+checksum, and even be encrypted under a right key. libFuzzer's options follow the corpus.
 """
 
 import sys

@@ -16,12 +16,11 @@ _SEALING = SEALED.transformation
 
 def try_bytes(data: bytes) -> None:
     """Read bytes as a store would; fail for anything but a value or a SerializationError."""
-    way, rest = data[:1], data[1:]
-    hostile = _WAYS[way[0] % len(_WAYS)](rest) if way else rest
-    for reader in (PLAIN, SEALED):
-        with contextlib.suppress(SerializationError):
-            _, writer = reader.decode(hostile, KEY)
-            read_writer(writer)
+    way, rest = (data[0] % len(_WAYS), data[1:]) if data else (0, b"")
+    reader = SEALED if way in _SEALED_WAYS else PLAIN
+    with contextlib.suppress(SerializationError):
+        _, writer = reader.decode(_WAYS[way](rest), KEY)
+        read_writer(writer)
 
 
 def _framed(flags: int):
@@ -65,7 +64,9 @@ _WAYS = [
     _encrypted(0),
     _encrypted(ZSTD),
     _framed(ZSTD | ENCRYPTED),
+    bytes,
 ]
+_SEALED_WAYS = range(6, 11)
 
 
 def seeds() -> list[bytes]:

@@ -24,6 +24,7 @@ from qstate.backend import Buffer
 from qstate.errors import SerializationError
 from qstate.serializers import bounds
 
+_UNCHECKED: Final = bounds.UNCHECKED
 _COMPLEX: Final = struct.Struct(">dd")
 _BINARY: Final = re.compile(rb"[\xc4-\xc6]")
 _DEEPEST: Final = 32
@@ -71,7 +72,7 @@ class MessagePackSerializer:
             SerializationError: The payload is no MessagePack, or has an unknown extension.
         """
         try:
-            if len(payload) > bounds.UNCHECKED:
+            if len(payload) > _UNCHECKED:
                 bounds.check_lengths(payload)
             return msgpack.unpackb(payload, ext_hook=_restorer(0), strict_map_key=False)
         except SerializationError:
@@ -131,7 +132,7 @@ def _pack(value: Any, depth: int = 0) -> bytes:
 def _unpack(data: bytes, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise SerializationError(_TOO_DEEP)
-    if len(data) > bounds.UNCHECKED:
+    if len(data) > _UNCHECKED:
         bounds.check_lengths(data)
     if depth < 4:
         return msgpack.unpackb(data, ext_hook=_restorer(depth), strict_map_key=False)
@@ -148,7 +149,7 @@ def _unpack(data: bytes, depth: int = 0) -> Any:
 
 def _fields(data: bytes) -> Any:
     """What an extension is made of: nothing that holds other extensions, but for large ints."""
-    if len(data) > bounds.UNCHECKED:
+    if len(data) > _UNCHECKED:
         bounds.check_lengths(data)
     return msgpack.unpackb(data, ext_hook=_restore_integer)
 
