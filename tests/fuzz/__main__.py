@@ -2,8 +2,8 @@
 
 Whatever the bytes, what comes out is a value or a SerializationError, in bounded time and memory.
 The first byte of an input says how far inside the rest is put: hostile bytes may have a right
-checksum, and even be encrypted under a right key. FOLDER keeps what was found to lead somewhere new;
-it begins with the golden files. What follows is libFuzzer's.
+checksum, and even be encrypted under a right key. FOLDER keeps what led somewhere new, and
+begins with the golden files. What follows is libFuzzer's.
 """
 
 import sys
