@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import random
 import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgpack
 
 from qstate.backend import Buffer
+from qstate.errors import SerializationError
+
+Restore: TypeAlias = Callable[[int, bytes], Any]
 
 UNCHECKED: Final = 1024
 """Bytes up to which lengths that lie do no harm."""
 
+UNWATCHED: Final = 1 << 14
+"""Bytes up to which keys that were chosen to collide do no harm."""
+
+_FORESEEABLE: Final = {int, tuple, frozenset, complex, Decimal, Fraction, UUID, timedelta}
+_SAMPLED: Final = 1 / 16
+_COLLIDING: Final = 8
+_draw: Final = random.Random().random
 _WIDEST: Final = 1 << 16
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]{1,64}(?:/[A-Za-z0-9_+-]{1,64}){0,3}")
 _LONGEST_REASON: Final = 200
+
+
+def checked(payload: Buffer, restore: Restore) -> Restore:
+    """What restores extensions, for a payload above :data:`UNCHECKED` that was looked through.
+
+    Raises:
+        ValueError: The payload ends before its value does, or goes on after it.
+    """
+    check_lengths(payload)
+    return watched(restore) if len(payload) > UNWATCHED else restore
 
 
 def check_lengths(payload: Buffer) -> None:
@@ -34,6 +59,34 @@ def check_lengths(payload: Buffer) -> None:
     unpacker.skip()
     if unpacker.tell() != size:
         raise ValueError("it goes on after its end")
+
+
+def watched(restore: Restore) -> Restore:
+    """The same, for one payload above :data:`UNWATCHED`: it refuses values made to collide.
+
+    Dicts and sets compare each two values whose hashes are the same, and anyone can find thousands
+    of large ints or tuples of one hash. Some values are drawn to look for that.
+    """
+    seen: dict[int, list[Any]] = {}
+
+    def restored(number: int, data: bytes) -> Any:
+        value = restore(number, data)
+        if _draw() < _SAMPLED and type(value) in _FORESEEABLE:
+            _look_at(value, seen)
+        return value
+
+    return restored
+
+
+def _look_at(value: Any, seen: dict[int, list[Any]]) -> None:
+    try:
+        alike = seen.setdefault(hash(value), [])
+    except TypeError:
+        return  # it holds what can't be hashed, and so is no key
+    if value not in alike:
+        alike.append(value)
+        if len(alike) > _COLLIDING:
+            raise SerializationError("the value holds many that were made to have one hash")
 
 
 def fraction(numerator: Any, denominator: Any) -> Fraction:

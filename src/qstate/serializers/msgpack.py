@@ -72,9 +72,10 @@ class MessagePackSerializer:
             SerializationError: The payload is no MessagePack, or has an unknown extension.
         """
         try:
+            restore = _restorer(0)
             if len(payload) > _UNCHECKED:
-                bounds.check_lengths(payload)
-            return msgpack.unpackb(payload, ext_hook=_restorer(0), strict_map_key=False)
+                restore = bounds.checked(payload, restore)
+            return msgpack.unpackb(payload, ext_hook=restore, strict_map_key=False)
         except SerializationError:
             raise
         except Exception as error:
@@ -132,13 +133,14 @@ def _pack(value: Any, depth: int = 0) -> bytes:
 def _unpack(data: bytes, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise SerializationError(_TOO_DEEP)
+    restore = _restorer(depth)
     if len(data) > _UNCHECKED:
-        bounds.check_lengths(data)
+        restore = bounds.checked(data, restore)
     if depth < 4:
-        return msgpack.unpackb(data, ext_hook=_restorer(depth), strict_map_key=False)
+        return msgpack.unpackb(data, ext_hook=restore, strict_map_key=False)
     # unpackb keeps 40 kB on the C stack, where hostile bytes would make it overflow; this does not.
     unpacker = msgpack.Unpacker(
-        ext_hook=_restorer(depth), strict_map_key=False, max_buffer_size=len(data), read_size=1
+        ext_hook=restore, strict_map_key=False, max_buffer_size=len(data), read_size=1
     )
     unpacker.feed(data)
     value = unpacker.unpack()

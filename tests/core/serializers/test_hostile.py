@@ -278,6 +278,36 @@ def test_nothing_is_allocated_because_a_length_says_so(data):
     assert peak_of(data) < 40 * len(data) + 100_000
 
 
+MODULUS = sys.hash_info.modulus
+COLLIDING = [msgpack.ExtType(1, ((n + 8) * MODULUS).to_bytes(12)) for n in range(60_000)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dict.fromkeys(COLLIDING, 1),
+        msgpack.ExtType(3, msgpack.packb(COLLIDING)),
+        {"a": [dict.fromkeys([msgpack.ExtType(2, msgpack.packb([n])) for n in COLLIDING])]},
+    ],
+    ids=["dict", "set", "dict of tuples"],
+)
+def test_keys_that_were_made_to_collide_are_refused(value):
+    """Sixty thousand of one hash would be compared for minutes."""
+    with pytest.raises(SerializationError, match="to have one hash"):
+        CODEC.decode(sealed(msgpack.packb(value)))
+
+
+@given(st.integers(0, 2**70), st.sampled_from([1, MODULUS, 2**64]))
+def test_keys_that_were_not_are_read(start, step):
+    """Large ints in a row, equal numbers of several types, thousands of the same."""
+    value = {
+        "keys": {start + n * step: n for n in range(0 if step == MODULUS else 3000)},
+        "same": [2**70] * 3000,
+        "alike": [Decimal(-1), Decimal(-2), Fraction(-1), -1 + 0j, (1,), (2, [])] * 500,
+    }
+    assert CODEC.decode(b"".join(CODEC.encode(value)))[0] == value
+
+
 IN_BOUNDS = """
     import resource, sys
     from tests.core.serializers.test_hostile import DEEP, claims, read_or_refused, sealed
