@@ -2,9 +2,12 @@
 
 import math
 
+import msgpack
+import msgspec
 import pytest
 
 from qstate.entries import encode_writer
+from qstate.serializers import frame
 from tests.golden import EXAMPLES, FOLDER, KEYS, codec
 
 READERS = {"a store without options": {}, "a store that compresses": {"compress": "lz4"}}
@@ -35,6 +38,24 @@ def test_options_for_writing_do_not_limit_reading(example, reader):
     if "encrypt" not in dict(example.options):
         data = memoryview(example.file.read_bytes())
         assert codec(dict(READERS[reader])).decode(data)[0] == example.value
+
+
+@pytest.mark.parametrize(
+    "read", [lambda data: msgpack.unpackb(data, strict_map_key=False), msgspec.msgpack.decode]
+)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_other_programs_read_the_payload(example, read):
+    """It is MessagePack, with extensions for what MessagePack lacks."""
+    data = example.file.read_bytes()
+    if not frame.is_frame(data) or (opened := frame.open_frame(data)).flags or opened.codec != 1:
+        return
+    got = read(opened.payload)
+    if example.name == "plain":
+        assert got == example.value
+    elif isinstance(example.value, list):
+        assert len(got) == len(example.value)
+    else:
+        assert hasattr(got, "code")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
