@@ -22,6 +22,25 @@ Restore: TypeAlias = Callable[[int, bytes], Any]
 UNCHECKED: Final = 1024
 """Bytes up to which lengths that lie do no harm."""
 
+_LARGE: Final = 1 << 16
+_FEW: Final = 4096
+# By their first byte: those with a size (its width, and a byte for the type of an extension), those
+# with a number of members (its width), and others (their width).
+_SIZED: Final = (
+    dict.fromkeys((0xC4, 0xD9), (1, 0))
+    | dict.fromkeys((0xC5, 0xDA), (2, 0))
+    | dict.fromkeys((0xC6, 0xDB), (4, 0))
+    | {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
+)
+_COUNTED: Final = {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
+_FIXED: Final = (
+    dict.fromkeys((0xCC, 0xD0), 1)
+    | dict.fromkeys((0xCD, 0xD1), 2)
+    | dict.fromkeys((0xCA, 0xCE, 0xD2), 4)
+    | dict.fromkeys((0xCB, 0xCF, 0xD3), 8)
+    | {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+)
+
 UNWATCHED: Final = 1 << 14
 """Bytes up to which keys that were chosen to collide do no harm."""
 
@@ -54,11 +73,49 @@ def check_lengths(payload: Buffer) -> None:
         ValueError: The payload ends before the value does, or goes on after it.
     """
     size = len(payload)
+    if size > _LARGE and _walked(memoryview(payload), size):
+        return
     unpacker = msgpack.Unpacker(max_buffer_size=size, read_size=1, strict_map_key=False)
     unpacker.feed(payload)
     unpacker.skip()
     if unpacker.tell() != size:
         raise ValueError("it goes on after its end")
+
+
+def _walked(payload: memoryview, size: int) -> bool:
+    """Whether a payload of few parts was looked through; its bytes are not copied for it."""
+    at, awaited = 0, 1
+    for _ in range(_FEW):
+        if awaited == 0:
+            break
+        awaited += _members(payload, at) - 1
+        at = _end(payload, at)
+        if at + awaited > size:
+            raise ValueError("it claims to hold more than follows")
+    if awaited == 0 and at != size:
+        raise ValueError("it goes on after its end")
+    return awaited == 0
+
+
+def _members(payload: memoryview, at: int) -> int:
+    """How many values the one that begins there holds, by what its head says."""
+    head = payload[at]
+    if 0x80 <= head < 0xA0:
+        return 2 * (head & 15) if head < 0x90 else head & 15
+    width = _COUNTED.get(head, 0)
+    members = int.from_bytes(payload[at + 1 : at + 1 + width])
+    return 2 * members if head >= 0xDE else members
+
+
+def _end(payload: memoryview, at: int) -> int:
+    """Where a value ends, or the head of one that holds others."""
+    head = payload[at]
+    if head < 0xC0 or head >= 0xE0:
+        return at + 1 + (head & 31 if 0xA0 <= head < 0xC0 else 0)
+    if head in _SIZED:
+        width, kind = _SIZED[head]
+        return at + 1 + width + kind + int.from_bytes(payload[at + 1 : at + 1 + width])
+    return at + 1 + _COUNTED.get(head, _FIXED.get(head, 0))
 
 
 def watched(restore: Restore) -> Restore:

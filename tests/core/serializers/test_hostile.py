@@ -11,10 +11,10 @@ from fractions import Fraction
 
 import msgpack
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from qstate import SerializationError
-from qstate.serializers import frame
+from qstate.serializers import bounds, frame
 from qstate.serializers.codec import ValueCodec
 from tests.golden import EXAMPLES
 
@@ -297,6 +297,7 @@ def test_keys_that_were_made_to_collide_are_refused(value):
         CODEC.decode(sealed(msgpack.packb(value)))
 
 
+@settings(max_examples=8)
 @given(st.integers(0, 2**70), st.sampled_from([1, MODULUS, 2**64]))
 def test_keys_that_were_not_are_read(start, step):
     """Large ints in a row, equal numbers of several types, thousands of the same."""
@@ -306,6 +307,23 @@ def test_keys_that_were_not_are_read(start, step):
         "alike": [Decimal(-1), Decimal(-2), Fraction(-1), -1 + 0j, (1,), (2, [])] * 500,
     }
     assert CODEC.decode(b"".join(CODEC.encode(value)))[0] == value
+
+
+@given(payloads, st.sampled_from([bytes(70_000), "é" * 40_000, msgpack.ExtType(6, bytes(70_000))]))
+def test_a_large_value_of_few_parts_is_looked_through_as_the_unpacker_does(value, large):
+    """Each form of MessagePack ends where the unpacker says that it does."""
+    whole = msgpack.packb([value, large, {1: value, "k": list(range(20))}, 1.5, "text", -70_000])
+    bounds.check_lengths(whole)
+    for wrong in (whole[:-1], whole + b"\0", b"\x96" + whole[1:], b"\xdc\xff\xff" + whole[1:]):
+        if wrong != whole:
+            with pytest.raises((ValueError, msgpack.OutOfData, IndexError)):
+                bounds.check_lengths(wrong)
+
+
+def test_large_bytes_are_not_copied_to_be_looked_through():
+    """What is read takes what it holds, and nothing beside."""
+    data = b"".join(CODEC.encode({"raw": bytes(8 << 20)}))
+    assert peak_of(memoryview(data)) < 1.05 * len(data)
 
 
 IN_BOUNDS = """
@@ -330,7 +348,7 @@ def test_nothing_is_imported_or_executed():
     """Names of modules, classes and pickles in the bytes stay bytes."""
     code = """
         import sys, zoneinfo
-        from qstate.serializers import frame
+        from qstate.serializers import bounds, frame
         from qstate.serializers.codec import ValueCodec
         from qstate import SerializationError
         import msgpack
