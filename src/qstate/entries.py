@@ -139,6 +139,9 @@ def read_writer(field: bytes) -> Writer | None:
         return None
     try:
         known = msgpack.unpackb(field)
-        return Writer(**{name: known.get(name) for name in Writer.__dataclass_fields__})
+        writer = Writer(**{name: known.get(name) for name in Writer.__dataclass_fields__})
+        if not {type(value) for value in asdict(writer).values()} <= {str, int, type(None)}:
+            raise ValueError("it holds what is neither text nor a number")  # noqa: TRY301
     except Exception as error:
         raise SerializationError(f"the writer field of the value can't be read: {error}") from error
+    return writer

@@ -186,7 +186,8 @@ class Handle:
         shared = backend.shared_url() if isinstance(backend, SharesURL) else None
         if shared is None:
             return self._address
-        return StateURL.parse(shared)
+        url = StateURL.parse(shared)
+        return url.with_options({**self._address.options, **url.options})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Handle):

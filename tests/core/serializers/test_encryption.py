@@ -247,6 +247,16 @@ def test_keys_travel_with_a_store():
     assert pickle.loads(pickle.dumps(KEYS)).find("old") == OLDER
 
 
+def test_options_of_a_url_travel_with_a_memory_store(monkeypatch):
+    """Its address is another one for other processes; what it was opened with stays."""
+    monkeypatch.setenv("QSTATE_TEST_KEYS", f"n:{TEXT}")
+    address = "memory://enc-travels?encrypt=env:QSTATE_TEST_KEYS&compress=lz4&timeout=3"
+    with qstate.connect(address) as store:
+        store["a"] = "text" * 1000
+        with pickle.loads(pickle.dumps(store)) as arrived:
+            assert (arrived["a"], arrived.info().encryption) == ("text" * 1000, "n")
+
+
 def test_a_missing_extra_is_named_when_a_store_is_opened(monkeypatch):
     """Before anything is written."""
     module = "cryptography.hazmat.primitives.ciphers.aead"
