@@ -49,6 +49,9 @@ from .injection import (
 from .locks import (
     Lease as Lease,
 )
+from .rotation import (
+    Rotation as Rotation,
+)
 from .runner.decorator import (
     distribute_task as distribute_task,
     remote as remote,
@@ -80,6 +83,9 @@ from .runner.target import (
 from .runner.tasks import (
     ActorTask as ActorTask,
     Task as Task,
+)
+from .serializers.encryption import (
+    Keys as Keys,
 )
 from .store import (
     StateStore as StateStore,
