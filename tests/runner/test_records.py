@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 
 from qstate import (
     InvalidProgramError,
@@ -238,6 +239,34 @@ def test_an_ambient_store_that_the_job_cannot_reach(serverless, tmp_path, monkey
     with pytest.raises(JobFailedError, match=r"UnreachableStoreError: sqlite.*was opened on host"):
         fails.result(120)
     assert [job.job_id for job in serverless.jobs()] == [fails.job_id, fine.job_id]
+
+
+def test_a_store_in_an_actor(ray_session, ambient):
+    """A record in it makes no process join Ray; the result is in the ambient store as well."""
+
+    def joins() -> str:
+        import ray
+
+        from qstate import current
+
+        before = ray.is_initialized()
+        current()["in_job"] = before
+        return "result"
+
+    store = connect("actor://jobs")
+    serverless = QuantumServerless(ray_session.config())
+    job = serverless.run_program(Program(entrypoint=joins), state=store)
+    assert job.result(120) == "result"
+    assert store["in_job"] is False
+    assert keys_of(job, store) == ["arguments", "log", "record", "result"]
+    script = f"""
+import ray
+job = QuantumServerless().get_job_by_id({job.job_id!r})
+print(job.status(), job.result(), ray.is_initialized())
+"""
+    assert lines_of(script) == ["SUCCEEDED result False"]
+    store.clear(everything=True)
+    ray.kill(ray.get_actor("jobs", namespace="qstate"))
 
 
 def test_an_argument_that_no_store_takes(serverless, ambient):

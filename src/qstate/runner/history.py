@@ -42,4 +42,4 @@ def _job(
 ) -> Job:
     state = pointed_at(facts.get("state"))
     stores = [store] if state is None or state == store else [state, store]
-    return Job(job_id, server, Record(job_id, *stores), state, **options)
+    return Job(job_id, server, Record(job_id, *stores), state, known=facts, **options)
