@@ -295,6 +295,7 @@ def test_an_ambient_store_that_is_down_keeps_no_job_from_running(serverless, tmp
     assert job.wait(60) is JobStatus.SUCCEEDED
     assert job.arguments == {}
     assert job.result() is None
+    assert serverless.get_job_by_id(job.job_id).status() is JobStatus.SUCCEEDED
 
 
 def test_outside_of_a_job():
