@@ -225,20 +225,20 @@ def test_an_ambient_store_that_the_job_cannot_reach(serverless, tmp_path, monkey
     monkeypatch.setenv("QSTATE_URL", f"sqlite:///{tmp_path / 'here.db'}")
     monkeypatch.setattr(whereabouts, "_host", lambda: "notebook 001122334455")
 
-    def tell(keep: bool) -> None:
-        from qstate import get_arguments, save_result
+    def tell(shots: int) -> int:
+        from qstate import get_arguments
 
-        print("arguments", get_arguments())  # noqa: T201
-        if keep:
-            save_result(1)
+        print("arguments", get_arguments(), flush=True)  # noqa: T201
+        return shots
 
-    fine = serverless.run_program(Program(entrypoint=tell, arguments={"keep": False}))
-    fails = serverless.run_program(Program(entrypoint=tell, arguments={"keep": True}))
-    assert fine.result(120) is None
-    assert "arguments {'keep': False}" in fine.logs()
+    job = serverless.run_program(Program(entrypoint=tell, arguments={"shots": 100}))
     with pytest.raises(JobFailedError, match=r"UnreachableStoreError: sqlite.*was opened on host"):
-        fails.result(120)
-    assert [job.job_id for job in serverless.jobs()] == [fails.job_id, fine.job_id]
+        job.result(120)
+    assert "arguments {'shots': 100}\n" in job.logs()
+    [listed] = serverless.jobs()
+    assert (listed.job_id, listed.status()) == (job.job_id, JobStatus.FAILED)
+    assert "UnreachableStoreError" in listed.error
+    assert listed.arguments == {"shots": 100}
 
 
 def test_a_store_in_an_actor(ray_session, ambient):
