@@ -103,6 +103,9 @@ def test_a_guide_is_stored_as_anyone_would_have_it(name):
     streams = [output for cell in code for output in cell.outputs if "name" in output]
     assert {output.name for output in streams} <= {"stdout"}
     assert (GUIDES / f"{name}.ipynb").stat().st_size < 60_000
+    texts = [cell.source for cell in guide.cells if cell.cell_type == "markdown"]
+    for link in re.findall(r"\]\(([^)#:]+)", "".join(texts)):
+        assert (GUIDES / link).is_file(), link
 
 
 def test_the_job_beside_the_notebook_is_the_example():
