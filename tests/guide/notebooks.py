@@ -32,7 +32,7 @@ def executed(notebook: nbformat.NotebookNode, env: Mapping[str, str]) -> nbforma
     fresh = copy.deepcopy(notebook)
     folder = {"metadata": {"path": str(GUIDES)}}
     options = {"record_timing": False, "coalesce_streams": True}
-    NotebookClient(fresh, timeout=180, resources=folder, **options).execute(env=dict(env))
+    NotebookClient(fresh, timeout=300, resources=folder, **options).execute(env=dict(env))
     return fresh
 
 

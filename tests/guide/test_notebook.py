@@ -10,6 +10,8 @@ import pytest
 
 from tests.guide.notebooks import GUIDES, executed, shown, stored
 
+pytestmark = pytest.mark.timeout(600)  # longer than any cell may take
+
 RUN_HERE = {
     "state_handling",
     "resuming",
@@ -69,7 +71,6 @@ def test_watching_a_running_job(ray_here):
     assert "20 steps seen" in told
 
 
-@pytest.mark.timeout(600)
 def test_testing_a_job_without_its_servers(no_ray):
     """The tests that the guide writes pass, on a Ray of their own."""
     assert "6 passed in <time>" in run_as_stored("testing_without_servers", os.environ)
