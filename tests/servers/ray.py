@@ -29,8 +29,11 @@ FREE_PORTS = (
 )
 """Options of ``ray start`` that let Ray choose the ports that nobody has to know."""
 
+RAY = str(Path(sys.executable).with_name("ray"))
+"""The command line of Ray."""
+
 _COMMAND = (
-    str(Path(sys.executable).with_name("ray")),
+    RAY,
     "start",
     "--head",
     "--block",

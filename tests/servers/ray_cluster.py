@@ -1,0 +1,194 @@
+"""A Ray of three nodes, each on a machine of its own, with a notebook and servers on two others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from tests.servers.machines import SUBNET, Machine, joined, why_none
+from tests.servers.postgres import PASSWORD, PostgresServer, of_the_wheel
+from tests.servers.process import ServerProcess
+from tests.servers.ray import RAY, RayHead
+from tests.servers.redis import RedisServer
+
+NODES = ("head", "node-1", "node-2")
+
+_SMALL = ("--block", "--disable-usage-stats", "--num-cpus=1", f"--object-store-memory={80 * 2**20}")
+_QUICK_TO_NOTICE = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_failure_threshold": "5",
+}
+_ALIVE = """
+import json, os, sys, time, urllib.request
+head, wanted = sys.argv[1], set(sys.argv[2].split(","))
+token = open(os.environ["RAY_AUTH_TOKEN_PATH"]).read()
+request = urllib.request.Request(
+    f"http://{head}:8265/nodes?view=summary", headers={"Authorization": f"Bearer {token}"}
+)
+alive = None
+while alive != wanted:
+    time.sleep(0.1)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            nodes = json.load(answer)["data"]["summary"]
+    except OSError:
+        continue
+    alive = {node["hostname"] for node in nodes if node["raylet"].get("state") == "ALIVE"}
+"""
+
+
+class LabRedis(RedisServer):
+    """A Redis on a machine; tests look at it through a socket in its folder."""
+
+    def __init__(self, machine: Machine, password: str) -> None:
+        self._host = machine.host
+        self.socket = machine.files / "redis.sock"
+        options = ("--bind", machine.host, "--unixsocket", str(self.socket))
+        super().__init__("8", *options, port=6379, password=password)
+        self.command = machine.on(*self.command)
+
+    @property
+    def address(self) -> str:
+        """Host and port, for the machines."""
+        return f"{self._host}:{self.port}"
+
+    def client(self, **options: object) -> redis.Redis:
+        """A client of redis-py's own, for the tests."""
+        return redis.Redis(unix_socket_path=str(self.socket), password=self.password)
+
+
+class LabPostgres(PostgresServer):
+    """A PostgreSQL on a machine; tests look at it through a socket in its folder."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._host = machine.host
+        super().__init__(of_the_wheel(), f"listen_addresses={machine.host}")
+        with (self._data / "pg_hba.conf").open("a") as access:
+            access.write(f"host all all {SUBNET} scram-sha-256\n")
+        self.command = machine.on(*self.command)
+
+    @property
+    def address(self) -> str:
+        """Host and port, for the machines."""
+        return f"{self._host}:{self.port}"
+
+    def client(self, database: str = "qstate") -> psycopg.Connection:
+        """A connection of psycopg's own, for the tests."""
+        return psycopg.connect(
+            host=str(self._home),
+            port=self.port,
+            user="ada",
+            password=PASSWORD,
+            dbname=database,
+            autocommit=True,
+        )
+
+
+class RayCluster:
+    """Three nodes of Ray, which ask their callers for a token.
+
+    Args:
+        machines: Those of ``NODES``, ``notebook`` and ``servers``.
+        token: The file of the token.
+
+    Attributes:
+        head: Where the notebook finds the cluster.
+    """
+
+    def __init__(self, machines: Mapping[str, Machine], token: Path) -> None:
+        self.machines = machines
+        self.head = RayHead(machines["head"].host, 6379, 10001, 8265)
+        self.redis = LabRedis(machines["servers"], "a-password")
+        self.postgres = LabPostgres(machines["servers"])
+        self._token = token
+        self._nodes: dict[str, ServerProcess] = {}
+        self._running = ExitStack()
+
+    def __enter__(self) -> RayCluster:
+        with ExitStack() as running:
+            running.enter_context(self.redis)
+            running.enter_context(self.postgres)
+            for name in NODES:
+                self._nodes[name] = running.enter_context(self._node(name))
+            self.await_nodes(*NODES)
+            running.callback(self._crash_all)
+            self._running = running.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._running.close()
+
+    def _crash_all(self) -> None:
+        for machine in self.machines.values():
+            machine.crash()
+
+    def run(self, script: str, *arguments: object, on: str = "notebook", **variables: str) -> Any:
+        """Run a Python script on a machine; the JSON in the last line that it prints."""
+        return self.machines[on].run(script, *arguments, **self._variables(), **variables)
+
+    def crash(self, name: str) -> None:
+        """End all processes of a node at once (SIGKILL)."""
+        self.machines[name].crash()
+
+    def recover(self, name: str) -> None:
+        """Have a node that crashed start anew and join the others."""
+        self._nodes[name].kill()
+        self._nodes[name].start()
+        self.await_nodes(*NODES)
+
+    def await_nodes(self, *names: str) -> None:
+        """Wait until Ray has these nodes and no others."""
+        self.run(_ALIVE, self.head.host, ",".join(names))
+
+    def _node(self, name: str) -> ServerProcess:
+        machine = self.machines[name]
+        resources = '{"%s": 1, "worker": 1}' % name if name != "head" else '{"head": 1}'
+        where = (
+            ("--head", "--port=6379", "--dashboard-host=0.0.0.0")
+            if name == "head"
+            else (f"--address={self.head.address}",)
+        )
+        start = (RAY, "start", *where, *_SMALL, f"--node-ip-address={machine.host}")
+        node = ServerProcess(
+            machine.on(*start, f"--resources={resources}"),
+            ready=lambda: "Ray runtime started" in node.log.read_text(),
+            folder=machine.files,
+            timeout=90,
+            env={**os.environ, **self._variables(), **_QUICK_TO_NOTICE},
+        )
+        return node
+
+    def _variables(self) -> dict[str, str]:
+        return {
+            "RAY_TMPDIR": str(self.machines["head"].own),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self._token),
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+        }
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[RayCluster]:
+    """Three nodes of Ray on machines of their own; a test that ends one has it recover."""
+    reason = why_none()
+    if reason is not None:
+        pytest.skip(f"not applicable: no namespaces can be made here: {reason}")
+    # Short, as the paths of Ray's sockets may have 107 characters.
+    lab = Path(tempfile.mkdtemp(prefix="qs"))
+    (lab / "token").write_text("a-token-that-only-these-machines-know")
+    try:
+        with joined(lab, *NODES, "notebook", "servers") as machines:
+            with RayCluster(machines, lab / "token") as cluster:
+                yield cluster
+    finally:
+        shutil.rmtree(lab)
