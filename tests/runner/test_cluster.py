@@ -1,31 +1,221 @@
-import time
-S='''
-import ray, json, qstate, socket, logging
-from qstate import QuantumServerless, get, remote
-from qstate_backends.memory import MemoryStateHandler
-ray.init('ray://10.77.0.1:10001')
-print(ray.nodes()[0]['NodeManagerHostname'], ray.util.get_node_ip_address(), ray._private.worker._global_node)
-store = MemoryStateHandler("m")
+"""A Ray of several machines: one state for all of its nodes, whatever becomes of one of them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.servers.process import wait_until
+from tests.servers.ray_cluster import NODES
+
+SETTING = """
+import json, os, socket, sys
+import qstate
+from qstate import QuantumServerless, StateStore, UnreachableStoreError, get, override, remote
+
+config, urls = json.loads(os.environ["LAB"])
+serverless = QuantumServerless(config)
+"""
+
+SUBMIT = """
+import json, sys
+from qstate import JobStatus, Program, QuantumServerless
+
+config, variables, folder = map(json.loads, sys.argv[1:])
+program = Program(entrypoint="job.py", working_dir=folder, env_vars=variables)
+job = QuantumServerless(config).run_program(program)
+assert job.wait(100) is JobStatus.SUCCEEDED, job.logs()
+print(job.logs().strip().splitlines()[-1])
+"""
+
+ONE_STATE = """
 @remote
-def f(state: qstate.StateStore):
-    state.increment("n")
-    return state.info().url, ray.util.get_node_ip_address()
-for store in (store, qstate.connect("actor://a"), qstate.connect()):
-  with qstate.override(store):
-    for n in ("head", "node-1"):
+def write(state: StateStore, node):
+    assert socket.gethostname() == node
+    state[f"from/{node}"] = node
+    state.increment("written")
+
+@remote
+def read(state: StateStore):
+    return socket.gethostname(), dict(state)
+
+def on(task, node, *args):
+    return task.options(resources={node: 0.01}, num_cpus=0)(*args)
+
+def one_state(url):
+    with qstate.connect(url) as store, override(store):
+        get([on(write, node, node) for node in nodes])
+        seen = {"here": dict(store), **dict(get([on(read, node) for node in nodes]))}
+        store.clear(everything=True)
+    return seen
+
+nodes = ("head", "node-1", "node-2")
+with serverless.context():
+    seen = {url.partition(":")[0]: one_state(url) for url in urls}
+print(json.dumps(seen))
+"""
+
+REFUSED = """
+@remote
+def write(state: StateStore):
+    state["a"] = 1
+    return "written"
+
+def told(node):
+    try:
+        return get(write.options(resources={node: 0.01}, num_cpus=0)())
+    except UnreachableStoreError as error:
+        return str(error).strip().splitlines()[-1]
+
+with serverless.context(), override(qstate.connect(urls[0])):
+    print(json.dumps({node: told(node) for node in ("head", "node-1")}))
+"""
+
+DYING = """
+import ray, redis
+from qstate import StateLostError
+from qstate_backends.hosted import NAMESPACE, StateActor
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+outside = redis.Redis.from_url(os.environ["OUTSIDE"])
+
+def place_actor(name, node, journal):
+    (there,) = [each["NodeID"] for each in ray.nodes() if each["Resources"].get(node)]
+    return ray.remote(StateActor).options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        max_restarts=-1,
+        max_concurrency=16,
+        num_cpus=0,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(there, soft=True),
+    ).remote(name, journal)
+
+@remote(num_cpus=0, resources={"worker": 1}, max_retries=3)
+def work(stores, name):
+    here, attempt = socket.gethostname(), outside.incr("attempts")
+    while True:
+        for kind, store in stores.items():
+            number = store.increment("total")
+            store[f"{name}/{attempt}/{number}"] = number
+            outside.rpush("acknowledged", json.dumps([kind, here, name, attempt, number]))
+        if outside.exists("enough"):
+            return here
+
+def lost(store):
+    try:
+        return store.get("a", "absent")
+    except StateLostError as error:
+        store.reset()
+        return f"{error}; {store.get('a', 'absent')}"
+
+with serverless.context():
+    stores = {url.partition(":")[0]: qstate.connect(url, timeout=60) for url in urls}
+    kept = qstate.connect(os.environ["JOURNAL"])
+    actors = [place_actor("journaled", "node-1", kept), place_actor("plain", "node-1", None)]
+    plain = qstate.connect("actor://plain", timeout=60)
+    plain["a"] = 1
+    places = get([work(stores, name) for name in ("first", "second")])
+    found = {kind: dict(store) for kind, store in stores.items()}
+    print(json.dumps({"places": places, "found": found, "lost": lost(plain)}))
+    for store in (*stores.values(), plain):
+        store.clear(everything=True)
+    for actor in actors:
+        ray.kill(actor)
+"""
+
+
+@pytest.fixture
+def lab(ray_cluster):
+    """Runs a script in one of two ways on a whole cluster; gives the JSON that it prints."""
+    ray_cluster.make_whole()
+    return lambda way, script, *urls: way(ray_cluster, SETTING + script, urls)
+
+
+def from_a_notebook(cluster, script, urls):
+    """Through Ray Client, on a machine that is no node of the cluster."""
+    return cluster.run(script, **variables(cluster, cluster.config(), urls))
+
+
+def as_a_job(cluster, script, urls):
+    """Through Ray Jobs: its driver runs on the head."""
+    folder = cluster.machines["notebook"].files / "program"
+    folder.mkdir(exist_ok=True)
+    (folder / "job.py").write_text(script)
+    given = (cluster.config(), variables(cluster, {}, urls), str(folder))
+    return cluster.run(SUBMIT, *map(json.dumps, given))
+
+
+def variables(cluster, config, urls):
+    return {
+        "LAB": json.dumps([config, urls]),
+        "OUTSIDE": cluster.redis.database(1),
+        "JOURNAL": cluster.redis.database(2),
+    }
+
+
+WAYS = pytest.mark.parametrize("way", [from_a_notebook, as_a_job])
+
+
+@WAYS
+def test_all_nodes_see_one_state(lab, ray_cluster, way):
+    """Tasks on three nodes and their caller share a store, the caller's own memory included."""
+    urls = (ray_cluster.redis.url, ray_cluster.postgres.url, "actor://one-state", "memory://lab")
+    seen = lab(way, ONE_STATE, *urls)
+    written = {"written": 3, **{f"from/{node}": node for node in NODES}}
+    assert list(seen) == ["redis", "postgresql", "actor", "memory"]
+    for store, views in seen.items():
+        assert views == dict.fromkeys(("here", *NODES), written), store
+
+
+@WAYS
+def test_a_file_is_refused_on_another_machine(lab, ray_cluster, way):
+    """SQLite works where it was opened; elsewhere the error says what to use, and no file is made."""
+    owner = "notebook" if way is from_a_notebook else "head"
+    machine = ray_cluster.machines[owner]
+    told = lab(way, REFUSED, f"sqlite:///{machine.own}/state.db")
+    if owner == "head":
+        assert told.pop("head") == "written"
+    for node, error in told.items():
+        assert f"was opened on host {owner}, and this is {node}; such a store is not" in error
+        assert "Use one that is: redis://, postgresql://, mariadb:// or actor://" in error
+        assert not (ray_cluster.machines[node].files / "state.db").exists()
+
+
+@WAYS
+def test_a_node_that_dies_takes_no_acknowledged_write_with_it(lab, ray_cluster, way):
+    """Its tasks run again elsewhere and find what the stores had acknowledged; an actor that died
+    with it says that it has lost its state, or has it from its journal."""
+    urls = (ray_cluster.redis.url, ray_cluster.postgres.url, "actor://journaled", "memory://lab")
+    ray_cluster.redis.empty()
+    with ray_cluster.redis.client(db=1) as outside, ThreadPoolExecutor() as pool:
+        acknowledged = functools.partial(acknowledged_in, outside)
+        told = pool.submit(lab, way, DYING, *urls)
         try:
-            print(get(f.options(resources={n: 0.01})()))
-        except Exception as e:
-            print(type(e), e)
-    print(dict(store))
-for n in ("head", "node-1"):
-    print("ambient", get(f.options(resources={n: 0.01})()))
-print(json.dumps(1))
-'''
-def test_up(ray_cluster):
-    t=time.time()
-    import subprocess,sys,os
-    m=ray_cluster.machines["notebook"]
-    d=subprocess.run(m.on(sys.executable,"-c",S),env={**os.environ,**ray_cluster._variables()},capture_output=True,text=True)
-    print(d.stdout,d.stderr)
-    print(time.time()-t)
+            wait_until(lambda: told.done() or len(acknowledged("node-1")) > 40, 60)
+            ray_cluster.crash("node-1")
+            before = len(acknowledged("node-2"))
+            wait_until(lambda: told.done() or len(acknowledged("node-2")) > before + 40, 60)
+        finally:
+            outside.set("enough", 1)
+        told = told.result()
+        written = acknowledged("node-1") + acknowledged("node-2")
+    assert told["places"] == ["node-2", "node-2"]
+    assert {kind for kind, *_ in written} == set(told["found"])
+    for kind, _, name, attempt, number in written:
+        assert told["found"][kind][f"{name}/{attempt}/{number}"] == number, kind
+    for kind, found in told["found"].items():
+        numbers = [number for each, *_, number in written if each == kind]
+        assert len(numbers) == len(set(numbers)), f"an increment of {kind} was lost"
+        assert max(numbers) <= found["total"] <= len(numbers) + 1
+    assert "actor was ended" in told["lost"] or "restarted" in told["lost"]
+    assert told["lost"].endswith("; absent")
+
+
+def acknowledged_in(outside, node):
+    """What tasks on a node said had been acknowledged: store, node, task, attempt, number."""
+    said = map(json.loads, outside.lrange("acknowledged", 0, -1))
+    return [each for each in said if each[1] == node]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ import redis
 from tests.servers.machines import SUBNET, Machine, joined, why_none
 from tests.servers.postgres import PASSWORD, PostgresServer, of_the_wheel
 from tests.servers.process import ServerProcess
-from tests.servers.ray import RAY, RayHead
+from tests.servers.ray import RAY
 from tests.servers.redis import RedisServer
 
 NODES = ("head", "node-1", "node-2")
@@ -62,9 +63,14 @@ class LabRedis(RedisServer):
         """Host and port, for the machines."""
         return f"{self._host}:{self.port}"
 
+    def database(self, number: int) -> str:
+        """The URL of one of its databases, for the machines."""
+        return f"{self.url.removesuffix('0')}{number}"
+
     def client(self, **options: object) -> redis.Redis:
         """A client of redis-py's own, for the tests."""
-        return redis.Redis(unix_socket_path=str(self.socket), password=self.password)
+        where = {"unix_socket_path": str(self.socket), "password": self.password}
+        return redis.Redis(**where, **options)  # type: ignore[arg-type]
 
 
 class LabPostgres(PostgresServer):
@@ -102,16 +108,18 @@ class RayCluster:
         token: The file of the token.
 
     Attributes:
-        head: Where the notebook finds the cluster.
+        machines: As given.
+        redis: On ``servers``.
+        postgres: On ``servers``.
     """
 
     def __init__(self, machines: Mapping[str, Machine], token: Path) -> None:
         self.machines = machines
-        self.head = RayHead(machines["head"].host, 6379, 10001, 8265)
         self.redis = LabRedis(machines["servers"], "a-password")
         self.postgres = LabPostgres(machines["servers"])
         self._token = token
         self._nodes: dict[str, ServerProcess] = {}
+        self._crashed: set[str] = set()
         self._running = ExitStack()
 
     def __enter__(self) -> RayCluster:
@@ -120,7 +128,7 @@ class RayCluster:
             running.enter_context(self.postgres)
             for name in NODES:
                 self._nodes[name] = running.enter_context(self._node(name))
-            self.await_nodes(*NODES)
+            self._await_nodes()
             running.callback(self._crash_all)
             self._running = running.pop_all()
         return self
@@ -136,19 +144,27 @@ class RayCluster:
         """Run a Python script on a machine; the JSON in the last line that it prints."""
         return self.machines[on].run(script, *arguments, **self._variables(), **variables)
 
+    def config(self) -> dict[str, object]:
+        """As ``QuantumServerless`` takes it on the notebook."""
+        resource = {"name": "lab", "host": self.machines["head"].host, "python": sys.executable}
+        return {"providers": [{"name": "lab", "compute_resource": resource}]}
+
     def crash(self, name: str) -> None:
         """End all processes of a node at once (SIGKILL)."""
         self.machines[name].crash()
+        self._crashed.add(name)
 
-    def recover(self, name: str) -> None:
-        """Have a node that crashed start anew and join the others."""
-        self._nodes[name].kill()
-        self._nodes[name].start()
-        self.await_nodes(*NODES)
+    def make_whole(self) -> None:
+        """Have nodes that crashed start anew and join the others."""
+        for name in self._crashed:
+            self._nodes[name].kill()
+            self._nodes[name].start()
+        if self._crashed:
+            self._await_nodes()
+            self._crashed.clear()
 
-    def await_nodes(self, *names: str) -> None:
-        """Wait until Ray has these nodes and no others."""
-        self.run(_ALIVE, self.head.host, ",".join(names))
+    def _await_nodes(self) -> None:
+        self.run(_ALIVE, self.machines["head"].host, ",".join(NODES))
 
     def _node(self, name: str) -> ServerProcess:
         machine = self.machines[name]
@@ -156,7 +172,7 @@ class RayCluster:
         where = (
             ("--head", "--port=6379", "--dashboard-host=0.0.0.0")
             if name == "head"
-            else (f"--address={self.head.address}",)
+            else (f"--address={self.machines['head'].host}:6379",)
         )
         start = (RAY, "start", *where, *_SMALL, f"--node-ip-address={machine.host}")
         node = ServerProcess(
