@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,8 @@ from tests.servers.process import ServerProcess
 _UNSHARE = ("unshare", "--net", "--uts", "--ipc", "--mount", "--pid", "--fork", "--kill-child")
 _UNSHARE += ("--mount-proc",)
 _BOOT = """
-hostname "$0" && mount --bind "$1" "$2" && ip link set lo up && touch "$2/booted" || exit
+hostname "$0" && mount --bind "$1" "$2" && mount --bind "$3" /etc/hosts || exit
+ip link set lo up && touch "$2/booted" || exit
 trap '' CHLD
 exec sleep infinity
 """
@@ -47,7 +47,8 @@ class Machine(ServerProcess):
     Args:
         name: Its host name.
         number: Its place in the network.
-        lab: A folder for the files of all machines; ``lab/own`` is another one on each of them.
+        lab: A folder for the files of all machines, with their ``hosts``; ``lab/own`` is another
+            one on each of them.
     """
 
     def __init__(self, name: str, number: int, lab: Path) -> None:
@@ -57,7 +58,7 @@ class Machine(ServerProcess):
         self.files = lab / name
         for folder in (self.own, self.files):
             folder.mkdir(exist_ok=True)
-        boot = (*_UNSHARE, "sh", "-c", _BOOT, name, self.files, self.own)
+        boot = (*_UNSHARE, "sh", "-c", _BOOT, name, self.files, self.own, lab / "hosts")
         super().__init__(boot, (self.files / "booted").exists, folder=self.files)
 
     def on(self, *command: str | Path) -> list[str]:
@@ -86,7 +87,9 @@ class Machine(ServerProcess):
 
     def stop(self, timeout: float = 20.0) -> None:
         """End it with all that runs on it, as if it lost power."""
-        self._end(signal.SIGKILL, timeout)
+        for first in psutil.Process(self.pid).children():
+            first.kill()
+        super().stop(timeout)
 
     def join(self, switch: Machine | None) -> None:
         """Take its address; None: it is the one that the others are joined to."""
@@ -112,6 +115,9 @@ class Machine(ServerProcess):
 @contextmanager
 def joined(lab: Path, *names: str) -> Iterator[Mapping[str, Machine]]:
     """Machines of those names, each of which reaches the others."""
+    hosts = ["127.0.0.1 localhost"]
+    hosts += [f"{_NETWORK}{number} {name}" for number, name in enumerate(names, 1)]
+    (lab / "hosts").write_text("\n".join([*hosts, ""]))
     with ExitStack() as running:
         machines = {
             name: running.enter_context(Machine(name, number, lab))

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from tests.servers.redis import RedisServer
 NODES = ("head", "node-1", "node-2")
 
 _SMALL = ("--block", "--disable-usage-stats", "--num-cpus=1", f"--object-store-memory={80 * 2**20}")
-_QUICK_TO_NOTICE = {
-    "RAY_health_check_initial_delay_ms": "1000",
+_SETTINGS = {
+    "RAY_raylet_start_wait_time_s": "100",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "5",
 }
@@ -115,19 +116,18 @@ class RayCluster:
 
     def __init__(self, machines: Mapping[str, Machine], token: Path) -> None:
         self.machines = machines
+        self._token = token
         self.redis = LabRedis(machines["servers"], "a-password")
         self.postgres = LabPostgres(machines["servers"])
-        self._token = token
-        self._nodes: dict[str, ServerProcess] = {}
+        self._nodes = {name: self._node(name) for name in NODES}
         self._crashed: set[str] = set()
         self._running = ExitStack()
 
     def __enter__(self) -> RayCluster:
-        with ExitStack() as running:
-            running.enter_context(self.redis)
-            running.enter_context(self.postgres)
-            for name in NODES:
-                self._nodes[name] = running.enter_context(self._node(name))
+        nodes = self._nodes
+        with ExitStack() as running, ThreadPoolExecutor() as pool:
+            for servers in (self.redis, self.postgres, nodes["head"]), (nodes["node-1"], nodes["node-2"]):
+                list(pool.map(running.enter_context, servers))
             self._await_nodes()
             running.callback(self._crash_all)
             self._running = running.pop_all()
@@ -179,8 +179,8 @@ class RayCluster:
             machine.on(*start, f"--resources={resources}"),
             ready=lambda: "Ray runtime started" in node.log.read_text(),
             folder=machine.files,
-            timeout=90,
-            env={**os.environ, **self._variables(), **_QUICK_TO_NOTICE},
+            timeout=120,
+            env={**os.environ, **self._variables(), **_SETTINGS},
         )
         return node
 
