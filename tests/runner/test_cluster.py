@@ -27,7 +27,7 @@ from qstate import JobStatus, Program, QuantumServerless
 config, variables, folder = map(json.loads, sys.argv[1:])
 program = Program(entrypoint="job.py", working_dir=folder, env_vars=variables)
 job = QuantumServerless(config).run_program(program)
-assert job.wait(100) is JobStatus.SUCCEEDED, job.logs()
+assert job.wait(150) is JobStatus.SUCCEEDED, job.logs()
 print(job.logs().strip().splitlines()[-1])
 """
 
@@ -186,7 +186,7 @@ def test_all_nodes_see_one_state(lab, ray_cluster, way):
 
 @WAYS
 def test_a_file_is_refused_on_another_machine(lab, ray_cluster, way):
-    """SQLite works where it was opened; elsewhere the error says what to use, and no file is made."""
+    """SQLite works where it was opened; elsewhere the error says what to use; no file is made."""
     owner = "notebook" if way is from_a_notebook else "head"
     machine = ray_cluster.machines[owner]
     told = lab(way, REFUSED, f"sqlite:///{machine.own}/state.db")
@@ -208,10 +208,10 @@ def test_a_node_that_dies_takes_no_acknowledged_write_with_it(lab, ray_cluster, 
         acknowledged = functools.partial(acknowledged_in, outside)
         told = pool.submit(lab, way, DYING, *urls)
         try:
-            wait_until(lambda: told.done() or len(acknowledged("node-1")) > 40, 60)
+            wait_until(lambda: told.done() or len(acknowledged("node-1")) > 40, 100)
             ray_cluster.crash("node-1")
             before = len(acknowledged("node-2"))
-            wait_until(lambda: told.done() or len(acknowledged("node-2")) > before + 40, 60)
+            wait_until(lambda: told.done() or len(acknowledged("node-2")) > before + 40, 100)
         finally:
             outside.set("enough", 1)
         told = told.result()

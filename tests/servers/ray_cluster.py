@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -124,9 +125,10 @@ class RayCluster:
         self._running = ExitStack()
 
     def __enter__(self) -> RayCluster:
-        nodes = self._nodes
+        first = (self.redis, self.postgres, self._nodes["head"])
+        others = (self._nodes["node-1"], self._nodes["node-2"])
         with ExitStack() as running, ThreadPoolExecutor() as pool:
-            for servers in (self.redis, self.postgres, nodes["head"]), (nodes["node-1"], nodes["node-2"]):
+            for servers in (first, others):
                 list(pool.map(running.enter_context, servers))
             self._await_nodes()
             running.callback(self._crash_all)
@@ -158,6 +160,7 @@ class RayCluster:
         """Have nodes that crashed start anew and join the others."""
         for name in self._crashed:
             self._nodes[name].kill()
+            self._nodes[name].log.unlink()
             self._nodes[name].start()
         if self._crashed:
             self._await_nodes()
@@ -167,16 +170,19 @@ class RayCluster:
         self.run(_ALIVE, self.machines["head"].host, ",".join(NODES))
 
     def _node(self, name: str) -> ServerProcess:
-        machine = self.machines[name]
-        resources = '{"%s": 1, "worker": 1}' % name if name != "head" else '{"head": 1}'
-        where = (
-            ("--head", "--port=6379", "--dashboard-host=0.0.0.0")
-            if name == "head"
-            else (f"--address={self.machines['head'].host}:6379",)
-        )
-        start = (RAY, "start", *where, *_SMALL, f"--node-ip-address={machine.host}")
+        machine, head = self.machines[name], self.machines["head"].host
+        if name == "head":
+            role = ("--head", "--port=6379", "--dashboard-host=0.0.0.0")
+            resources = {name: 1}
+        else:
+            role = (f"--address={head}:6379",)
+            resources = {name: 1, "worker": 1}
         node = ServerProcess(
-            machine.on(*start, f"--resources={resources}"),
+            machine.on(
+                *(RAY, "start", *role, *_SMALL),
+                f"--node-ip-address={machine.host}",
+                f"--resources={json.dumps(resources)}",
+            ),
             ready=lambda: "Ray runtime started" in node.log.read_text(),
             folder=machine.files,
             timeout=120,
