@@ -11,6 +11,8 @@ import pytest
 from tests.servers.process import wait_until
 from tests.servers.ray_cluster import NODES
 
+pytestmark = pytest.mark.timeout(600)  # the first test waits until all nodes have started
+
 SETTING = """
 import json, os, socket, sys
 import qstate

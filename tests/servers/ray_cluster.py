@@ -25,9 +25,15 @@ from tests.servers.redis import RedisServer
 
 NODES = ("head", "node-1", "node-2")
 
-_SMALL = ("--block", "--disable-usage-stats", "--num-cpus=1", f"--object-store-memory={80 * 2**20}")
+_SMALL = (
+    "--block",
+    "--disable-usage-stats",
+    "--include-log-monitor=false",
+    "--num-cpus=1",
+    f"--object-store-memory={80 * 2**20}",
+)
 _SETTINGS = {
-    "RAY_raylet_start_wait_time_s": "100",
+    "RAY_raylet_start_wait_time_s": "200",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "5",
 }
@@ -185,7 +191,7 @@ class RayCluster:
             ),
             ready=lambda: "Ray runtime started" in node.log.read_text(),
             folder=machine.files,
-            timeout=120,
+            timeout=240,
             env={**os.environ, **self._variables(), **_SETTINGS},
         )
         return node
