@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.servers.mariadb",
     "tests.servers.postgres",
     "tests.servers.ray",
+    "tests.servers.ray_cluster",
     "tests.servers.redis",
 ]
 
@@ -27,7 +28,7 @@ settings.register_profile(
 settings.load_profile("qstate")
 
 
-_RAYS = {"no_ray", "ray_head", "ray_running"}
+_RAYS = {"no_ray", "ray_cluster", "ray_head", "ray_running"}
 """Fixtures that a Ray runs for."""
 
 

@@ -6,8 +6,10 @@ the store is pickled, and when the process forks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import socket
 import sys
 import threading
 import uuid
@@ -242,13 +244,28 @@ def _inherited(name: str) -> Way:
 
 
 def _reachable_host() -> str:
-    """The address by which those who may be handed a store reach this process."""
+    """The address by which those who may be handed a store reach this process.
+
+    It is the one that leads to the nodes of Ray: a driver may be on another machine than they are.
+    """
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
         return LOOPBACK
-    if sum(node["Alive"] for node in ray.nodes()) < 2:
-        return LOOPBACK
-    return str(ray.util.get_node_ip_address())
+    for node in ray.nodes():
+        host = node["NodeManagerAddress"]
+        if node["Alive"] and (own := _source_towards(host)) not in (host, None):
+            return own
+    return LOOPBACK
+
+
+def _source_towards(host: str) -> str | None:
+    """The address of this machine that packets to ``host`` come from; that itself if it is here."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect((host, 9))  # sends nothing
+        source: str = probe.getsockname()[0]
+        return source
+    return None
 
 
 def _before_fork() -> None:

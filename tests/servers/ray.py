@@ -29,9 +29,11 @@ FREE_PORTS = (
 )
 """Options of ``ray start`` that let Ray choose the ports that nobody has to know."""
 
+RAY = ("-m", "ray.scripts.scripts")
+"""The command line of Ray, as an interpreter runs it."""
+
 _COMMAND = (
-    "-m",
-    "ray.scripts.scripts",
+    *RAY,
     "start",
     "--head",
     "--block",
