@@ -8,6 +8,9 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+_FEWEST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Group:
         per: What one run of a subject counts for: a batch of 1,000 keys has 1,000.
         rounds: How often each subject is measured.
         seconds: How long one measurement takes, about.
+        budget: After so many seconds no further round is begun, if there have been three.
     """
 
     title: str
@@ -52,6 +56,7 @@ class Group:
     per: int = 1
     rounds: int = 15
     seconds: float = 0.05
+    budget: float = 10
 
 
 @dataclass(frozen=True)
@@ -73,26 +78,33 @@ class Measurement:
 
 @dataclass
 class Result:
-    """What was measured of one group."""
+    """What was measured of one group; ``rounds`` says how often."""
 
     title: str
     target: float | None
+    rounds: int = 0
     measurements: list[Measurement] = field(default_factory=list)
 
 
 def measure(group: Group) -> Result:
     """Measure the subjects of a group in turns, so that what disturbs one disturbs all."""
+    gc.collect()
+    gc.freeze()  # what stands already need not be looked at before each measurement
     times = {subject.label: _calibrate(subject, group.seconds) for subject in group.subjects}
     taken: dict[str, list[float]] = {label: [] for label in times}
     order = list(group.subjects)
-    for _ in range(group.rounds):
+    give_up = time.monotonic() + group.budget
+    done = 0
+    while done < group.rounds and (done < _FEWEST or time.monotonic() < give_up):
         random.shuffle(order)
         for subject in order:
             taken[subject.label].append(_time(subject, times[subject.label]) / group.per)
+        done += 1
     raw = taken[group.subjects[0].label]
     return Result(
         group.title,
         group.target,
+        done,
         [_summary(subject.label, taken[subject.label], raw) for subject in group.subjects],
     )
 
@@ -104,9 +116,10 @@ def _summary(label: str, taken: list[float], raw: list[float]) -> Measurement:
 
 
 def _calibrate(subject: Subject, seconds: float) -> int:
-    """How many times fill that many seconds; as a warm-up, at least twice."""
+    """How many times fill that many seconds; as a warm-up, twice at least where that is quick."""
     times = 1
-    _time(subject, 1)
+    if _time(subject, 1) > seconds:
+        return 1
     while (took := _time(subject, times) * times) < seconds / 4:
         times *= 4
     return max(1, round(times * seconds / max(took, 1e-9)))

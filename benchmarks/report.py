@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,12 +17,13 @@ from benchmarks.measuring import Measurement, Result
 _PACKAGES = ("qstate", "redis", "hiredis", "psycopg", "sqlalchemy", "msgpack", "ray", "numpy")
 
 
-def as_json(results: Sequence[Result]) -> dict[str, Any]:
+def as_json(results: Sequence[Result], failed: Sequence[str] = ()) -> dict[str, Any]:
     """All of it, with the machine and the packages named."""
     return {
         "machine": machine(),
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "packages": {name: version(name) for name in _PACKAGES},
+        "failed": list(failed),
         "results": [asdict(result) for result in results],
     }
 
@@ -40,7 +41,7 @@ def machine() -> str:
 def from_json(data: dict[str, Any]) -> list[Result]:
     """The results of a file that an earlier run wrote."""
     return [
-        Result(one["title"], one["target"], [Measurement(**m) for m in one["measurements"]])
+        Result(**{**one, "measurements": [Measurement(**m) for m in one["measurements"]]})
         for one in data["results"]
     ]
 
@@ -99,9 +100,9 @@ def chart(results: Sequence[Result], file: Path) -> None:
     plt.close(figure)
 
 
-def write_json(results: Sequence[Result], file: Path) -> None:
+def write_json(data: Mapping[str, Any], file: Path) -> None:
     """Write the results for later comparison."""
-    file.write_text(json.dumps(as_json(results), indent=1) + "\n")
+    file.write_text(json.dumps(data, indent=1) + "\n")
 
 
 def _time(seconds: float) -> str:
