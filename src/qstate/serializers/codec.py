@@ -25,13 +25,14 @@ class ValueCodec:
         ({'written by': 'something else'}, b'')
     """
 
-    __slots__ = ("_encode", "_readers", "serializer")
+    __slots__ = ("_encode", "_number", "_readers", "serializer")
 
     def __init__(self, serializer: str) -> None:
         if serializer not in SERIALIZERS:
             known = ", ".join(sorted(SERIALIZERS))
             raise InvalidURLError(f"no serializer named {serializer!r}; known: {known}")
         self.serializer = SERIALIZERS[serializer]()
+        self._number = self.serializer.codec
         self._encode = self.serializer.encode
         self._readers = {self.serializer.codec: self.serializer.decode}
 
@@ -41,7 +42,7 @@ class ValueCodec:
         Raises:
             SerializationError: The value can't be written.
         """
-        return frame.seal(self.serializer.codec, self._encode(value), writer)
+        return frame.seal(self._number, self._encode(value), writer)
 
     def decode(self, data: Buffer) -> tuple[Any, bytes]:
         """The value, and the writer field of its frame.
