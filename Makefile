@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance check bench bench-compare format docs lock clean
+.PHONY: help setup demo test conformance fuzz golden check bench bench-compare format docs lock clean
 
 help:  ## print the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -32,6 +32,12 @@ conformance: $(READY)  ## hold every store, and two plug-ins, to every promise; 
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/conformance tests/plugins --timeout=1800 \
 	  -p qstate.testing.conformance.reporting --conformance-no-dead-law \
 	  --conformance-more=$(or $(MORE),5) --conformance-page=docs/conformance.md
+
+fuzz: $(READY)  ## give what reads values hostile bytes; RUNS=10000000 for a long run
+	$(BIN)/python -m tests.fuzz .fuzz/corpus -runs=$(or $(RUNS),1000000)
+
+golden: $(READY)  ## write the golden files of the examples that have none yet
+	$(BIN)/python -m tests.golden
 
 check: $(READY)  ## format, lint, types, layers, docs, links
 	$(BIN)/ruff format --check .
@@ -59,4 +65,4 @@ lock: $(READY)  ## choose the locked versions anew, from pyproject.toml
 	  --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
 
 clean:  ## remove what the other verbs made
-	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .fuzz

@@ -49,14 +49,21 @@ from .injection import (
 from .locks import (
     Lease as Lease,
 )
+from .rotation import (
+    Rotation as Rotation,
+)
 from .runner.decorator import (
     distribute_task as distribute_task,
     remote as remote,
     run_qiskit_remote as run_qiskit_remote,
 )
+from .runner.inside import (
+    get_arguments as get_arguments,
+    report_progress as report_progress,
+    save_result as save_result,
+)
 from .runner.job import (
     Job as Job,
-    JobStatus as JobStatus,
 )
 from .runner.program import (
     Program as Program,
@@ -74,12 +81,18 @@ from .runner.serverless import (
     QuantumServerless as QuantumServerless,
     load_configuration as load_configuration,
 )
+from .runner.status import (
+    JobStatus as JobStatus,
+)
 from .runner.target import (
     Target as Target,
 )
 from .runner.tasks import (
     ActorTask as ActorTask,
     Task as Task,
+)
+from .serializers.encryption import (
+    Keys as Keys,
 )
 from .store import (
     StateStore as StateStore,

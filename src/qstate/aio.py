@@ -77,6 +77,7 @@ class AsyncStateStore:
     clear = _awaited(StateStore.clear)
     ping = _awaited(StateStore.ping)
     reset = _awaited(StateStore.reset)
+    rotate = _awaited(StateStore.rotate)
     wait_for = _awaited(StateStore.wait_for)
 
     async def contains(self, key: str) -> bool:

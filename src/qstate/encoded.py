@@ -78,7 +78,7 @@ class EncodedStore(Handle):
     def _put(self, client: Client, key: str, value: Any, ttl: float | Keep | None) -> Put:
         joined = keys.join(self._prefix, key)
         try:
-            parts = self._codec.encode(value, signature())
+            parts = self._codec.encode(value, signature(), joined)
         except SerializationError as error:
             error.key = key
             raise self._told(error) from error.__cause__
@@ -95,7 +95,7 @@ class EncodedStore(Handle):
 
     def _decode(self, key: str, data: Buffer) -> tuple[Any, bytes]:
         try:
-            return self._codec.decode(data)
+            return self._codec.decode(data, key, self._prefix)
         except SerializationError as error:
             told = SerializationError(f"{key!r} can't be read: {error}", key=key)
             raise self._told(told) from error

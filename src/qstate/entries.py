@@ -66,6 +66,8 @@ class StoreInfo:
         max_value_bytes: The largest encoded value, in bytes; None: no limit of its own.
         serializer: What new values are written with.
         plugin: The distribution and version that serve it.
+        compression: What new values are compressed by; None: they are not.
+        encryption: The name of the key that new values are encrypted under; None: they are not.
     """
 
     url: str
@@ -75,6 +77,8 @@ class StoreInfo:
     max_value_bytes: int | None
     serializer: str
     plugin: str
+    compression: str | None = None
+    encryption: str | None = None
 
 
 _LONGEST_FIELD: Final = 255
@@ -135,6 +139,9 @@ def read_writer(field: bytes) -> Writer | None:
         return None
     try:
         known = msgpack.unpackb(field)
-        return Writer(**{name: known.get(name) for name in Writer.__dataclass_fields__})
+        writer = Writer(**{name: known.get(name) for name in Writer.__dataclass_fields__})
+        if not {type(value) for value in asdict(writer).values()} <= {str, int, type(None)}:
+            raise ValueError("it holds what is neither text nor a number")  # noqa: TRY301
     except Exception as error:
         raise SerializationError(f"the writer field of the value can't be read: {error}") from error
+    return writer

@@ -13,6 +13,7 @@ from qstate.backend import SharesURL, StateURL
 from qstate.entries import StoreInfo
 from qstate.errors import ClosedStoreError, StateError
 from qstate.serializers.codec import ValueCodec
+from qstate.serializers.transformation import Transformation
 from qstate.whereabouts import Origin
 
 
@@ -65,7 +66,8 @@ class Handle:
     def _connect(self) -> clients.Client:
         url, configured = addresses.resolve(self._address)
         options = {**url.options, **configured, **self._options}
-        self._codec = ValueCodec(options.pop("serializer", "msgpack"))
+        transformation = Transformation.taken_from(options)
+        self._codec = ValueCodec(options.pop("serializer", "msgpack"), transformation)
         client = clients.acquire(plugins.canonical_url(replace(url, query=())), options)
         try:
             self._origin.check(client.capabilities.reach, str(url))
@@ -107,6 +109,8 @@ class Handle:
             durable=can.durable,
             max_value_bytes=can.max_value_bytes,
             serializer=self._codec.serializer.name,
+            compression=self._codec.transformation.compression,
+            encryption=self._codec.transformation.encryption,
             plugin=plugins.distribution_of(client.url.scheme),
         )
 
@@ -182,7 +186,8 @@ class Handle:
         shared = backend.shared_url() if isinstance(backend, SharesURL) else None
         if shared is None:
             return self._address
-        return StateURL.parse(shared)
+        url = StateURL.parse(shared)
+        return url.with_options({**self._address.options, **url.options})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Handle):

@@ -21,10 +21,12 @@ from qstate.encoded import EncodedStore
 from qstate.errors import (
     ConflictError,
     LockLostError,
+    SerializationError,
     StateTimeoutError,
     StoreUnavailableError,
     UnsupportedOperationError,
 )
+from qstate.serializers.codec import ValueCodec
 
 _FIRST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.1
@@ -232,11 +234,19 @@ class Lock:
 
     def _token(self, fence: Record | None) -> int:
         """The last holder's token; 0 before the first."""
-        return 0 if fence is None else int(self.store._decode(self.name, fence.data)[0])
+        if fence is None:
+            return 0
+        try:
+            return int(_CODEC.decode(fence.data)[0])
+        except (ValueError, TypeError) as error:
+            told = SerializationError(f"lock {self.name!r} can't be read: {error}", key=self.name)
+            raise self.store._told(told) from error
 
     def _record(self, key: str, ttl: float | None = None, token: int | None = None) -> Put:
         value = _HOLDER if token is None else token
-        return Put(key, Version.new(), self.store._codec.encode(value), ttl)
+        return Put(key, Version.new(), _CODEC.encode(value), ttl)
 
 
 _HOLDER: Final = uuid.uuid4().hex
+# Locks hold no one's data, and whatever the stores are opened with, theirs is one format.
+_CODEC: Final = ValueCodec("msgpack")

@@ -20,6 +20,7 @@ from qstate.errors import (
     ValueTypeError,
 )
 from qstate.locks import Lease, Lock
+from qstate.rotation import Rotation, rotate
 from qstate.transactions import Transaction
 from qstate.views import PAGE_SIZE, Items, Values, at_once, pages
 from qstate.watching import Changes
@@ -38,8 +39,8 @@ class StateStore(EncodedStore, MutableMapping[str, Any]):
 
     Args:
         address: A URL such as ``redis://localhost:6379/0``, or the name of a configured store.
-        **options: As in the URL's query: ``serializer``, ``timeout`` in seconds, and those of the
-            backend.
+        **options: As in the URL's query: ``serializer``, ``timeout`` in seconds, ``compress``,
+            ``encrypt``, and those of the backend.
 
     Raises:
         InvalidURLError: The address or an option means nothing.
@@ -502,6 +503,34 @@ class StateStore(EncodedStore, MutableMapping[str, Any]):
         can = (self._client or self._open()).capabilities
         for page in pages(self, at_once(can)):
             self.delete_many(page)
+
+    def rotate(self, *, plain: bool = False) -> Rotation:
+        """Encrypt anew, under the current key, what stands under an older one in this scope.
+
+        Versions and expiries stay, so no watcher is told. Each value is rewritten only over the
+        version that was read. It may be stopped and begun again at any time.
+
+        Args:
+            plain: Also encrypt what is not encrypted yet. Whoever could write to the store until
+                now could have written it.
+
+        Returns:
+            How many values were rewritten, and which could not be opened.
+
+        Raises:
+            UnsupportedOperationError: The store was not opened with ``encrypt=``.
+
+        Example:
+            >>> import qstate
+            >>> old = qstate.Keys(current="old", keys={"old": b"o" * 32})
+            >>> new = qstate.Keys(current="new", keys={"old": b"o" * 32, "new": b"n" * 32})
+            >>> StateStore("memory://docs", encrypt=old)["energy"] = -1.137
+            >>> store = StateStore("memory://docs", encrypt=new)
+            >>> store.rotate()
+            Rotation(rewritten=1, current=0, plain=0, unreadable=())
+            >>> store.clear(everything=True)
+        """
+        return rotate(self, plain=plain)
 
     def reset(self) -> None:
         """Begin anew after a :class:`StateLostError`; a store that lost nothing stays as it is.

@@ -165,7 +165,4 @@ def test_a_job_signs_with_the_id_it_was_submitted_under(ray_head, tmp_path):
     with connect(url) as store:
         writers = [store.entry(key).writer for key in ("in_job", "in_other_job")]
     assert [writer.job for writer in writers] == [job.job_id] * 2
-    assert [writer.function.rpartition(".")[2] for writer in writers] == [
-        "func_with_state",
-        "other_func_with_state",
-    ]
+    assert [writer.function for writer in writers] == ["func_with_state", "other_func_with_state"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Final
 
 from qstate.entries import Writer, encode_writer, sign_process_by
 from qstate.runner.connection import load_ray
 
 _Task = tuple[Any, int, str]  # its id, which attempt it is, the name of its function
+
+_OF_A_BODY: Final = "bodies."
+"""What Ray puts before the name of a function of a script or a notebook: its body's file."""
 
 _main: _Task | None = None
 _last: tuple[object, bytes] = (None, b"")
@@ -50,9 +53,8 @@ def _present() -> _Task:
 def _writer(task: _Task) -> Writer:
     known = task if task[2] else _main or task
     task_id, attempt, function = known
-    return Writer(
-        job=_job(), task=task_id.hex(), attempt=attempt, node=_node(), function=function or None
-    )
+    name = function.removeprefix(_OF_A_BODY) or None
+    return Writer(job=_job(), task=task_id.hex(), attempt=attempt, node=_node(), function=name)
 
 
 def _worker() -> Any:

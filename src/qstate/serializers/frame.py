@@ -26,7 +26,11 @@ from qstate.errors import SerializationError
 MAGIC: Final = b"\xc1q"
 FORMAT: Final = 1
 HEADER_SIZE: Final = 14
-KNOWN_FLAGS: Final = 0
+ZSTD: Final = 0x01
+LZ4: Final = 0x02
+ENCRYPTED: Final = 0x04
+COMPRESSED: Final = ZSTD | LZ4
+KNOWN_FLAGS: Final = COMPRESSED | ENCRYPTED
 
 _HEADER: Final = struct.Struct(">2sBBBBQ")
 _CHECKED: Final = struct.Struct(">2sBBBB")
@@ -42,21 +46,35 @@ class Frame(NamedTuple):
         codec: The number of the serializer that wrote the payload.
         writer: Who wrote it; empty where that is not known.
         payload: A view of the bytes that were opened.
+        flags: How the payload was transformed; 0: not at all.
     """
 
     codec: int
     writer: bytes
     payload: Buffer
+    flags: int = 0
+
+    @property
+    def head(self) -> bytes:
+        """What stands in the frame besides checksum and payload; encryption binds it."""
+        return header(self.codec, self.flags, self.writer) + self.writer
 
 
-def seal(codec: int, payload: tuple[Buffer, ...], writer: bytes = b"") -> tuple[Buffer, ...]:
+def header(codec: int, flags: int, writer: bytes) -> bytes:
+    """The first six bytes of a frame."""
+    return _CHECKED.pack(MAGIC, FORMAT, codec, flags, len(writer))
+
+
+def seal(
+    codec: int, payload: tuple[Buffer, ...], writer: bytes = b"", flags: int = 0
+) -> tuple[Buffer, ...]:
     """A frame around a payload, in pieces: the payload's own are not copied.
 
     Example:
         >>> open_frame(b"".join(seal(1, (b"payload",)))).payload
         b'payload'
     """
-    head = _CHECKED.pack(MAGIC, FORMAT, codec, 0, len(writer))
+    head = _CHECKED.pack(MAGIC, FORMAT, codec, flags, len(writer))
     first = payload[0] if len(payload) == 1 else None
     if type(first) is bytes and len(first) < 4096:
         body = writer + first
@@ -81,7 +99,7 @@ def open_frame(data: Buffer) -> Frame:
     if len(data) < HEADER_SIZE or data[:2] != MAGIC:
         raise SerializationError("the stored bytes are no frame, or cut short")
     _, version, codec, flags, writer_size, checksum = _HEADER.unpack_from(data)
-    if version != FORMAT or flags & ~KNOWN_FLAGS:
+    if version != FORMAT or (flags and not _known(flags)):
         raise SerializationError(
             f"the stored bytes are of format {version} with flags {flags:#04x}, which this version "
             "of qstate can't read: upgrade qstate here"
@@ -92,10 +110,14 @@ def open_frame(data: Buffer) -> Frame:
             "the stored bytes were cut short or altered: their checksum differs"
         )
     if not writer_size:
-        return _new(Frame, (codec, b"", rest))
+        return _new(Frame, (codec, b"", rest, flags))
     if writer_size > len(rest):
         raise SerializationError("the stored bytes are cut short")
-    return _new(Frame, (codec, bytes(rest[:writer_size]), rest[writer_size:]))
+    return _new(Frame, (codec, bytes(rest[:writer_size]), rest[writer_size:], flags))
+
+
+def _known(flags: int) -> bool:
+    return not flags & ~KNOWN_FLAGS and flags & COMPRESSED != COMPRESSED
 
 
 def _digest(head: Buffer, rest: Buffer) -> int:

@@ -22,7 +22,9 @@ import msgpack
 
 from qstate.backend import Buffer
 from qstate.errors import SerializationError
+from qstate.serializers import bounds
 
+_UNCHECKED: Final = bounds.UNCHECKED
 _COMPLEX: Final = struct.Struct(">dd")
 _BINARY: Final = re.compile(rb"[\xc4-\xc6]")
 _DEEPEST: Final = 32
@@ -70,12 +72,15 @@ class MessagePackSerializer:
             SerializationError: The payload is no MessagePack, or has an unknown extension.
         """
         try:
-            return msgpack.unpackb(payload, ext_hook=_restorer(0), strict_map_key=False)
+            restore = _restorer(0)
+            if len(payload) > _UNCHECKED:
+                restore = bounds.checked(payload, restore)
+            return msgpack.unpackb(payload, ext_hook=restore, strict_map_key=False)
         except SerializationError:
             raise
         except Exception as error:
             raise SerializationError(
-                f"the payload can't be read as MessagePack: {error}"
+                f"the payload can't be read as MessagePack: {bounds.reason(error)}"
             ) from error
 
 
@@ -128,17 +133,33 @@ def _pack(value: Any, depth: int = 0) -> bytes:
 def _unpack(data: bytes, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise SerializationError(_TOO_DEEP)
+    restore = _restorer(depth)
+    if len(data) > _UNCHECKED:
+        restore = bounds.checked(data, restore)
     if depth < 4:
-        return msgpack.unpackb(data, ext_hook=_restorer(depth), strict_map_key=False)
+        return msgpack.unpackb(data, ext_hook=restore, strict_map_key=False)
     # unpackb keeps 40 kB on the C stack, where hostile bytes would make it overflow; this does not.
     unpacker = msgpack.Unpacker(
-        ext_hook=_restorer(depth), strict_map_key=False, max_buffer_size=len(data), read_size=1
+        ext_hook=restore, strict_map_key=False, max_buffer_size=len(data), read_size=1
     )
     unpacker.feed(data)
     value = unpacker.unpack()
     if unpacker.tell() != len(data):
         raise SerializationError("the payload goes on after its end")
     return value
+
+
+def _fields(data: bytes) -> Any:
+    """What an extension is made of: nothing that holds other extensions, but for large ints."""
+    if len(data) > _UNCHECKED:
+        bounds.check_lengths(data)
+    return msgpack.unpackb(data, ext_hook=_restore_integer)
+
+
+def _restore_integer(number: int, data: bytes) -> int:
+    if number != 1:
+        raise SerializationError(f"an extension of type {number} where none may stand")
+    return int.from_bytes(data, signed=True)
 
 
 def _holds_buffer(value: Any) -> bool:
@@ -192,7 +213,7 @@ def _zone_from(stored: Any) -> dt.tzinfo | None:
     if stored is None:
         return None
     if isinstance(stored, str):
-        return ZoneInfo(stored)
+        return bounds.zone(stored)
     microseconds, name = stored
     zone = dt.timezone(dt.timedelta(microseconds=microseconds))
     if zone.tzname(None) == name:
@@ -206,10 +227,15 @@ def _moment(value: dt.datetime | dt.time) -> bytes:
 
 def _moment_from(kind: type[dt.datetime] | type[dt.time]) -> Callable[[bytes], Any]:
     def restore(data: bytes) -> Any:
-        text, fold, zone = _unpack(data)
+        text, fold, zone = _fields(data)
         return kind.fromisoformat(text).replace(tzinfo=_zone_from(zone), fold=fold)
 
     return restore
+
+
+def _fraction(value: Fraction) -> bytes:
+    bounds.fraction(value.numerator, value.denominator)
+    return _pack([value.numerator, value.denominator])
 
 
 def _timedelta(value: dt.timedelta) -> bytes:
@@ -217,7 +243,7 @@ def _timedelta(value: dt.timedelta) -> bytes:
 
 
 def _path_from(data: bytes) -> Any:
-    kind, text = _unpack(data)
+    kind, text = _fields(data)
     return _PATHS[kind](text)
 
 
@@ -246,7 +272,7 @@ _EXTENSIONS: Final[dict[type, tuple[int, Callable[[Any], bytes]]]] = {
     dt.time: (9, _moment),
     dt.timedelta: (10, _timedelta),
     Decimal: (11, _text),
-    Fraction: (12, lambda value: _pack([value.numerator, value.denominator])),
+    Fraction: (12, _fraction),
     uuid.UUID: (13, lambda value: value.bytes),
     PosixPath: (14, _path),
     WindowsPath: (14, _path),
@@ -261,9 +287,9 @@ _DECODERS: Final[dict[int, Callable[[bytes], Any]]] = {
     7: _moment_from(dt.datetime),
     8: lambda data: dt.date.fromisoformat(data.decode()),
     9: _moment_from(dt.time),
-    10: lambda data: dt.timedelta(*_unpack(data)),
+    10: lambda data: dt.timedelta(*_fields(data)),
     11: lambda data: Decimal(data.decode()),
-    12: lambda data: Fraction(*_unpack(data)),
+    12: lambda data: bounds.fraction(*_fields(data)),
     13: lambda data: uuid.UUID(bytes=data),
     14: _path_from,
 }

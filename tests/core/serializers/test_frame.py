@@ -98,7 +98,7 @@ def test_hostile_bytes_are_an_error(data):
         frame.open_frame(b"\xc1q\x01\x01\x00" + data)
 
 
-@pytest.mark.parametrize(("position", "value"), [(2, 2), (2, 255), (4, 1), (4, 0x80)])
+@pytest.mark.parametrize(("position", "value"), [(2, 2), (2, 255), (4, 3), (4, 8), (4, 0x80)])
 def test_a_later_format_says_upgrade(position, value):
     """A version or a flag that is not known here is of a later qstate."""
     data = bytearray(sealed())
