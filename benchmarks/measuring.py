@@ -6,9 +6,10 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
 
 _FEWEST: Final = 3
 
@@ -44,19 +45,21 @@ class Group:
         title: What is done, as in "Redis get".
         subjects: The raw one first.
         target: What qstate's ratio to the raw one shall be at most; None: nothing is promised.
+        more: How many seconds qstate shall take at most beyond the raw one, where that is promised.
         per: What one run of a subject counts for: a batch of 1,000 keys has 1,000.
         rounds: How often each subject is measured.
         seconds: How long one measurement takes, about.
-        budget: After so many seconds no further round is begun, if there have been three.
+        budget: Seconds after which no further round is begun, if there have been three.
     """
 
     title: str
     subjects: Sequence[Subject]
     target: float | None = None
+    more: float | None = None
     per: int = 1
     rounds: int = 15
     seconds: float = 0.05
-    budget: float = 10
+    budget: float = 20
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,20 @@ class Measurement:
 
 @dataclass
 class Result:
-    """What was measured of one group; ``rounds`` says how often."""
+    """What was measured of one group; or counted, where the unit is another than seconds."""
 
     title: str
     target: float | None
-    rounds: int = 0
     measurements: list[Measurement] = field(default_factory=list)
+    unit: str = "s"
+    more: float | None = None
+
+
+def counted(title: str, unit: str, counts: Mapping[str, float]) -> Result:
+    """A result whose figures need no repetition, such as bytes or instructions."""
+    first = next(iter(counts.values()))
+    figures = [Measurement(label, count, 0.0, count / first) for label, count in counts.items()]
+    return Result(title, None, figures, unit)
 
 
 def measure(group: Group) -> Result:
@@ -94,18 +105,18 @@ def measure(group: Group) -> Result:
     taken: dict[str, list[float]] = {label: [] for label in times}
     order = list(group.subjects)
     give_up = time.monotonic() + group.budget
-    done = 0
-    while done < group.rounds and (done < _FEWEST or time.monotonic() < give_up):
+    for done in range(group.rounds):
+        if done >= _FEWEST and time.monotonic() > give_up:
+            break
         random.shuffle(order)
         for subject in order:
             taken[subject.label].append(_time(subject, times[subject.label]) / group.per)
-        done += 1
     raw = taken[group.subjects[0].label]
     return Result(
         group.title,
         group.target,
-        done,
         [_summary(subject.label, taken[subject.label], raw) for subject in group.subjects],
+        more=group.more,
     )
 
 
@@ -116,7 +127,7 @@ def _summary(label: str, taken: list[float], raw: list[float]) -> Measurement:
 
 
 def _calibrate(subject: Subject, seconds: float) -> int:
-    """How many times fill that many seconds; as a warm-up, twice at least where that is quick."""
+    """How many times fill that many seconds; as a warm-up, twice, unless once takes that long."""
     times = 1
     if _time(subject, 1) > seconds:
         return 1

@@ -34,6 +34,7 @@ from qstate.backend import (
     time_left,
 )
 from qstate.errors import ConflictError, InvalidURLError, StateError, StoreUnavailableError
+from qstate.observing import observe
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +75,7 @@ class Client:
         self._write_once = backend.write_once if isinstance(backend, RemembersWrites) else None
         self._remove_once = backend.remove_once if isinstance(backend, RemembersWrites) else None
         self._harmless = (self._read, self._read_data, backend.scan, self._count)
+        observe(self, str(self.url))
 
     def read(self, keys: Sequence[str]) -> list[Record | None]:
         """The records under keys."""
