@@ -48,8 +48,7 @@ check: $(READY)  ## format, lint, types, layers, docs, links
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY)  ## measure the hot paths beside the raw clients; BENCH="redis actor" for some
-	$(BIN)/python -m benchmarks $(BENCH) $(if $(BENCH),,--json benchmarks/results.json)
-	$(if $(BENCH),,$(BIN)/python -m benchmarks.page)
+	$(BIN)/python -m benchmarks $(or $(BENCH),--record)
 
 bench-compare: $(READY)  ## measure this tree and another revision in turns: BASE=main
 	$(BIN)/python -m benchmarks.compare $(BASE) $(BENCH)

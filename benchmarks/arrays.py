@@ -11,7 +11,13 @@ import qstate
 from benchmarks.measuring import Group, repeated
 from tests.servers.redis import RedisServer
 
-SIZES = {"1 kB": 2**10, "100 kB": 100 * 2**10, "10 MB": 10 * 2**20, "100 MB": 100 * 2**20}
+SIZES = {
+    "1 kB": 2**10,
+    "100 kB": 100 * 2**10,
+    "10 MB": 10 * 2**20,
+    "100 MB": 100 * 2**20,
+    "256 MB": 256 * 2**20,
+}
 
 
 def on_redis() -> Iterator[Group]:
@@ -24,7 +30,7 @@ def on_redis() -> Iterator[Group]:
         for name, size in SIZES.items():
             array = np.random.default_rng(1).random(size // 8)
             data = array.tobytes()
-            rounds = 15 if size < 2**24 else 5
+            rounds = 15 if size < 2**24 else 3 if size > 2**27 else 5
             target = 1.1 if name == "100 MB" else None
             sets = [
                 repeated("redis-py, bytes", lambda data=data: raw.set("raw", data)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import socket
 import sqlite3
 import tempfile
@@ -20,6 +22,7 @@ import qstate
 from benchmarks import peers
 from benchmarks.measuring import Group, repeated
 from benchmarks.values import PACKED, SMALL
+from qstate.serializers.codec import ValueCodec
 from tests.servers.postgres import PostgresServer, of_the_wheel
 from tests.servers.redis import RedisServer
 
@@ -104,6 +107,48 @@ def cached_on_redis() -> Iterator[Group]:
             ],
             0.2,
         )
+        with qstate.connect(server.url) as other:
+            numbers = itertools.count()
+
+            def seen() -> None:
+                number = next(numbers)
+                other.set("key", number)
+                while store.get("key") != number:
+                    pass
+
+            yield Group(
+                "Redis cached get, behind another's write",
+                [
+                    repeated("the write alone", lambda: other.set("other", 1)),
+                    repeated("the write, and until it is read", seen),
+                ],
+                seconds=0.1,
+            )
+
+
+def codec() -> Iterator[Group]:
+    """The codec alone: what of each operation on a small value is not the store's."""
+    ours = ValueCodec("msgpack")
+    framed = b"".join(bytes(part) for part in ours.encode(SMALL))
+    yield Group(
+        "codec, decode",
+        [
+            repeated("msgpack.unpackb", lambda: msgpack.unpackb(PACKED)),
+            repeated("qstate, checksum included", lambda: ours.decode(framed)),
+            repeated("json.loads", lambda: json.loads(_JSON)),
+        ],
+    )
+    yield Group(
+        "codec, encode",
+        [
+            repeated("msgpack.packb", lambda: msgpack.packb(SMALL)),
+            repeated("qstate, checksum included", lambda: ours.encode(SMALL)),
+            repeated("json.dumps", lambda: json.dumps(SMALL)),
+        ],
+    )
+
+
+_JSON = json.dumps(SMALL)
 
 
 def _as_ours(connection: sqlite3.Connection, _: object) -> None:
@@ -126,7 +171,9 @@ def on_sqlite() -> Iterator[Group]:
         )
         table.metadata.create_all(engine)
         select = sqlalchemy.select(table.c.value).where(table.c.key == "key")
-        update = table.update().where(table.c.key == "key").values(value=PACKED)
+        update = table.update().where(table.c.key == "key")
+        # SQLite writes nothing where the bytes of a row stay the same, and ours have a new version.
+        written = itertools.cycle((PACKED, bytes(reversed(PACKED))))
         with (
             closing(sqlite3.connect(folder / "raw.db", isolation_level=None)) as raw,
             qstate.connect(f"sqlite:///{folder / 'state.db'}") as store,
@@ -145,7 +192,7 @@ def on_sqlite() -> Iterator[Group]:
                 return cursor.execute("SELECT value FROM state WHERE key = ?", ("key",)).fetchone()
 
             def write() -> None:
-                cursor.execute("UPDATE state SET value = ? WHERE key = ?", (PACKED, "key"))
+                cursor.execute("UPDATE state SET value = ? WHERE key = ?", (next(written), "key"))
 
             def core_read() -> None:
                 with engine.connect() as connection:
@@ -153,7 +200,7 @@ def on_sqlite() -> Iterator[Group]:
 
             def core_write() -> None:
                 with engine.begin() as connection:
-                    connection.execute(update)
+                    connection.execute(update, {"value": next(written)})
 
             ours = repeated("qstate", lambda: store.get("key"))
             core_get = repeated("SQLAlchemy Core, bytes", core_read)
@@ -216,4 +263,5 @@ GROUPS = {
     "cached": cached_on_redis,
     "sqlite": on_sqlite,
     "postgresql": on_postgresql,
+    "codec": codec,
 }

@@ -8,38 +8,55 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
-_TIMES = 300
+from benchmarks.measuring import Result, counted
+
+_TIMES = 200
+_MEMORY = "store = qstate.connect('memory://'); store.set('key', SMALL)"
+_SQLITE = "store = qstate.connect('sqlite:///state.db'); store.set('key', SMALL)"
 _PATHS = {
-    "memory get": (
-        "store = qstate.connect('memory://'); store.set('key', SMALL)",
-        "store.get('key')",
-    ),
-    "memory set": ("store = qstate.connect('memory://')", "store.set('key', SMALL)"),
-    "memory increment": ("store = qstate.connect('memory://')", "store.increment('key')"),
-    "SQLite get": (
-        "store = qstate.connect('sqlite:///state.db'); store.set('key', SMALL)",
-        "store.get('key')",
-    ),
-    "SQLite set": ("store = qstate.connect('sqlite:///state.db')", "store.set('key', SMALL)"),
+    "memory get": (_MEMORY, "store.get('key')"),
+    "memory set": (_MEMORY, "store.set('key', SMALL)"),
+    "memory increment": (_MEMORY, "store.increment('count')"),
+    "SQLite get": (_SQLITE, "store.get('key')"),
+    "SQLite set": (_SQLITE, "store.set('key', SMALL)"),
 }
+_WATCHED = f"{_MEMORY}; watch = store.watch('other').__enter__()"
+_OBSERVED = Path(__file__).parents[1] / "tests" / "distributions" / "observing"
 
 
-def count(setting: str, operation: str) -> int:
-    """Instructions of one operation."""
-    return (_run(setting, operation, 2 * _TIMES) - _run(setting, operation, _TIMES)) // _TIMES
+def unused() -> Iterator[Result]:
+    """What a watch of another key and a plug-in cost those who use neither, beside them in use."""
+    if shutil.which("valgrind") is None:
+        return
+    for name, operation in (("get", "store.get('key')"), ("set", "store.set('key', SMALL)")):
+        counts = {
+            "as it is": count(_MEMORY, operation),
+            "with a watch of another key": count(_WATCHED, operation),
+            "with a plug-in told of each operation": count(_MEMORY, operation, _OBSERVED),
+        }
+        yield counted(f"memory {name}, what else is in use", "instructions", counts)
 
 
-def _run(setting: str, operation: str, times: int) -> int:
+def count(setting: str, operation: str, *paths: Path) -> int:
+    """Instructions of one operation, with further folders to import from."""
+    more, once = (_run(setting, operation, times, paths) for times in (2 * _TIMES, _TIMES))
+    return (more - once) // _TIMES
+
+
+def _run(setting: str, operation: str, times: int, more: tuple[Path, ...]) -> int:
     program = (
         "import qstate; from benchmarks.values import SMALL\n"
         f"{setting}; {operation}\nfor _ in range({times}): {operation}"
     )
     with tempfile.TemporaryDirectory() as folder:
-        paths = [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [os.getcwd(), *map(str, more), *filter(None, [os.environ.get("PYTHONPATH")])]
         done = subprocess.run(
             [
                 "valgrind",
@@ -64,6 +81,9 @@ def main() -> None:
     """Print a line for each path."""
     for name, (setting, operation) in _PATHS.items():
         print(f"{name:20} {count(setting, operation):>10,}", flush=True)
+
+
+GROUPS = {"unused": unused}
 
 
 if __name__ == "__main__":

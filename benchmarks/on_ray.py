@@ -99,11 +99,11 @@ def injection() -> Iterator[Group]:
 
 
 def tasks() -> Iterator[Group]:
-    """A thousand increments of one key, shared by 1, 2, 4 and 8 tasks."""
+    """A thousand increments of one key, shared by 1, 2, 4 and 8 tasks; and of 8 keys by 8."""
 
-    def increments(state: qstate.StateStore, times: int) -> None:
+    def increments(state: qstate.StateStore, times: int, key: str) -> None:
         for _ in range(times):
-            state.increment("count")
+            state.increment(key)
 
     with session(), RedisServer() as server:
         for name, url in (("Redis", server.url), ("actor", "actor://tasks")):
@@ -111,16 +111,22 @@ def tasks() -> Iterator[Group]:
                 task = qstate.remote(state=store)(increments)
                 store.set("count", 0)
 
-                def shared(number: int, task: Any = task) -> Subject:
+                def shared(number: int, keys: int = 1, task: Any = task) -> Subject:
                     def run(times: int) -> None:
                         for _ in range(times):
-                            ray.get([task(1000 // number) for _ in range(number)])
+                            ray.get(
+                                [
+                                    task(1000 // number, f"count{which % keys}")
+                                    for which in range(number)
+                                ]
+                            )
 
-                    return Subject(f"{number} task{'s' * (number > 1)}", run)
+                    several = "s" * (number > 1)
+                    return Subject(f"{number} task{several}, {keys} key{'s' * (keys > 1)}", run)
 
                 yield Group(
-                    f"{name} increment of one key, from tasks",
-                    [shared(number) for number in (1, 2, 4, 8)],
+                    f"{name} increment, from tasks",
+                    [*(shared(number) for number in (1, 2, 4, 8)), shared(8, 8)],
                     per=1000,
                     rounds=5,
                 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 from benchmarks import report
@@ -35,12 +34,16 @@ def _packages(data: dict[str, object]) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.items())
 
 
-def main() -> None:
-    """Write page and chart from the results that stand in ``benchmarks/results.json``."""
-    data = json.loads(RESULTS.read_text())
+def write(data: dict[str, object]) -> None:
+    """Write page and chart from the results of a run."""
     PAGE.write_text(filled(PAGE.read_text(), data))
     report.chart(report.from_json(data), CHART)
 
 
+def main() -> None:
+    """Write page and chart from the results that stand in ``benchmarks/results.json``."""
+    write(json.loads(RESULTS.read_text()))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -27,8 +27,14 @@ def fresh_process() -> Iterator[Group]:
             "Redis, one get": f"import qstate; qstate.connect({server.url!r}).get('key')",
             "redis-py, one get": f"import redis; redis.Redis(port={server.port}).get('key')",
         }
+        idle, importing = list(programs)[:2]
         yield Group(
-            "a fresh process",
+            "import qstate",
+            [repeated(label, _runs(programs[label])) for label in (idle, importing)],
+            more=0.06,
+        )
+        yield Group(
+            "first use in a fresh process",
             [repeated(label, _runs(program)) for label, program in programs.items()],
             rounds=7,
         )

@@ -34,6 +34,7 @@ from qstate.backend import (
     time_left,
 )
 from qstate.errors import ConflictError, InvalidURLError, StateError, StoreUnavailableError
+from qstate.observing import observe
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +75,7 @@ class Client:
         self._write_once = backend.write_once if isinstance(backend, RemembersWrites) else None
         self._remove_once = backend.remove_once if isinstance(backend, RemembersWrites) else None
         self._harmless = (self._read, self._read_data, backend.scan, self._count)
+        observe(self, str(self.url))
 
     def read(self, keys: Sequence[str]) -> list[Record | None]:
         """The records under keys."""
@@ -81,7 +83,13 @@ class Client:
 
     def read_data(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """The data under keys."""
-        return self._call(self._read_data, keys)
+        started = time.monotonic()
+        try:
+            found = self._read_data(keys)
+        except StateError as error:
+            return self._repeated(error, started, self._read_data, keys)
+        self._answered = True
+        return found
 
     def put(self, puts: Sequence[Put]) -> None:
         """Write without requirements. Where the answer is lost, the versions tell what happened.
@@ -92,7 +100,14 @@ class Client:
         """
         started = time.monotonic()
         try:
-            self._call(self._write, puts)
+            self._write(puts)
+        except StateError as error:
+            self._put_again(error, started, puts)
+        self._answered = True
+
+    def _put_again(self, error: StateError, started: float, puts: Sequence[Put]) -> None:
+        try:
+            self._repeated(error, started, self._write, puts)
         except StoreUnavailableError as lost:
             if lost.outcome != "unknown" or not self._stands(puts, lost, started):
                 raise
@@ -142,13 +157,23 @@ class Client:
         try:
             result = call(*args, **kwargs)
         except StateError as error:
-            harmless = call in self._harmless
-            if not self._may_repeat(self._told(error), harmless):
-                raise
-            again = functools.partial(call, *args, **kwargs)
-            return self._again(again, error, started, harmless)
+            return self._repeated(error, started, call, *args, **kwargs)
         self._answered = True
         return result
+
+    def _repeated(
+        self,
+        error: StateError,
+        started: float,
+        call: Callable[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """What a call gives that failed, where it may be repeated; else its error is raised."""
+        harmless = call in self._harmless
+        if not self._may_repeat(self._told(error), harmless):
+            raise error
+        return self._again(functools.partial(call, *args, **kwargs), error, started, harmless)
 
     def _again(self, call: Callable[[], R], error: StateError, started: float, harmless: bool) -> R:
         """Repeat a call that did no harm, within what is left of its timeout."""

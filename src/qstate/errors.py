@@ -155,7 +155,7 @@ class BackendNotFoundError(StateError, LookupError):
 
 
 class PluginError(StateError):
-    """A plug-in with a say in what tasks are handed can't be loaded, or gives what is no state."""
+    """A plug-in that implements a hook can't be loaded, or gives what it should not."""
 
 
 class UnsupportedOperationError(StateError, NotImplementedError):

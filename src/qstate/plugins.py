@@ -11,7 +11,8 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
@@ -30,6 +31,7 @@ __all__ = [
     "distribution_of",
     "hookimpl",
     "injected",
+    "operation_contexts",
     "schemes",
 ]
 
@@ -91,6 +93,27 @@ class Hooks:
 
         Returns:
             What it is handed instead, or None to leave that to others.
+        """
+
+    @_hookspec
+    def qstate_operation(
+        self, operation: str, store: str, keys: Sequence[str]
+    ) -> AbstractContextManager[object] | None:
+        """Give what an operation on a store shall run inside: for metrics and tracing.
+
+        The entry point of the plug-in is named ``qstate_operation``. It is imported when a store is
+        opened; where none is installed then, nothing is added to any operation.
+
+        Args:
+            operation: ``read``, ``read_data``, ``put``, ``write``, ``remove``, ``scan`` or
+                ``count``: what the store asks of its backend, retries included.
+            store: The address, without secrets.
+            keys: The keys with their scope; of ``scan`` and ``count``, the prefix. What the store
+                keeps for itself, such as locks, is left out.
+
+        Returns:
+            A context manager that is entered before and left after, and sees the error if there is
+            one; or None.
         """
 
 
@@ -157,6 +180,19 @@ def injected(state: Any, context: Callable[[], InjectionContext]) -> StateHandle
     return handed
 
 
+def operation_contexts() -> Callable[..., Sequence[Any]] | None:
+    """Gives what an operation shall run inside; None where no plug-in observes operations.
+
+    Raises:
+        PluginError: A plug-in can't be imported.
+    """
+    plugins = _implementing("qstate_operation")
+    if not plugins:
+        return None
+    others = [other for other in _manager().get_plugins() if other not in plugins]
+    return _manager().subset_hook_caller("qstate_operation", others)
+
+
 def distribution_of(scheme: str) -> str:
     """Name and version of the distribution that serves a scheme."""
     distribution = _entry(scheme).dist
@@ -210,7 +246,7 @@ def _loaded(entry: EntryPoint) -> object:
     except Exception as error:
         name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
         raise PluginError(
-            f"the plug-in {entry.value!r} of {name}, which has a say in what tasks are handed, "
+            f"the plug-in {entry.value!r} of {name}, which implements {entry.name}, "
             f"can't be loaded: {type(error).__name__}: {error}; mend it, or uninstall it"
         ) from error
     return plugin

@@ -42,7 +42,12 @@ class Records:
         if require:
             self._check(require)
         if len(operations) == 1:
-            self.put(operations[0].key, self._made(operations[0]))
+            key = operations[0].key
+            record = self._made(operations[0])
+            if record is not None and key in self._all:
+                self._all[key] = record
+            else:
+                self.put(key, record)
         else:
             self.put_all({each.key: self._made(each) for each in operations})
 
@@ -68,12 +73,14 @@ class Records:
     def _made(self, operation: Operation) -> Record | None:
         if not isinstance(operation, Put):
             return None
-        key, version, _, ttl = operation
-        expires_at = None
+        key, version, parts, ttl = operation
+        if ttl is None:
+            data = parts[0] if len(parts) == 1 else None
+            return _new(Record, (version, data if type(data) is bytes else operation.data, None))
         if isinstance(ttl, Keep):
             standing = self._all.get(key)
             expires_at = standing and standing.expires_at
-        elif ttl is not None:
+        else:
             expires_at = self._expiries.add(key, ttl)
         return _new(Record, (version, operation.data, expires_at))
 

@@ -35,6 +35,7 @@ KNOWN_FLAGS: Final = COMPRESSED | ENCRYPTED
 _HEADER: Final = struct.Struct(">2sBBBBQ")
 _CHECKED: Final = struct.Struct(">2sBBBB")
 _checksum = xxhash.xxh3_64_intdigest
+_checksum_bytes = xxhash.xxh3_64_digest
 _new: Final = tuple.__new__  # a third of what a NamedTuple's own takes
 
 
@@ -74,9 +75,10 @@ def seal(
         b'payload'
     """
     head = _CHECKED.pack(MAGIC, FORMAT, codec, flags, len(writer))
-    if len(payload) == 1 and type(payload[0]) is bytes and len(payload[0]) < 4096:
-        body = writer + payload[0]
-        return (head + _checksum(head + body).to_bytes(8) + body,)
+    first = payload[0] if len(payload) == 1 else None
+    if type(first) is bytes and len(first) < 4096:
+        body = writer + first
+        return (head + _checksum_bytes(head + body) + body,)
     digest = xxhash.xxh3_64(head + writer)
     for part in payload:
         digest.update(part)
@@ -102,23 +104,25 @@ def open_frame(data: Buffer) -> Frame:
             f"the stored bytes are of format {version} with flags {flags:#04x}, which this version "
             "of qstate can't read: upgrade qstate here"
         )
-    if _digest(data) != checksum:
+    rest = data[HEADER_SIZE:]
+    if _digest(data[:6], rest) != checksum:
         raise SerializationError(
             "the stored bytes were cut short or altered: their checksum differs"
         )
-    start = HEADER_SIZE + writer_size
-    if start > len(data):
+    if not writer_size:
+        return _new(Frame, (codec, b"", rest, flags))
+    if writer_size > len(rest):
         raise SerializationError("the stored bytes are cut short")
-    return _new(Frame, (codec, bytes(data[HEADER_SIZE:start]), data[start:], flags))
+    return _new(Frame, (codec, bytes(rest[:writer_size]), rest[writer_size:], flags))
 
 
 def _known(flags: int) -> bool:
     return not flags & ~KNOWN_FLAGS and flags & COMPRESSED != COMPRESSED
 
 
-def _digest(data: Buffer) -> int:
-    if len(data) < 4096:
-        return _checksum(bytes(data[:6]) + data[HEADER_SIZE:])
-    digest = xxhash.xxh3_64(data[:6])
-    digest.update(memoryview(data)[HEADER_SIZE:])
+def _digest(head: Buffer, rest: Buffer) -> int:
+    if len(rest) < 4096:
+        return _checksum(bytes(head) + rest)
+    digest = xxhash.xxh3_64(head)
+    digest.update(rest)
     return digest.intdigest()
