@@ -1,0 +1,7 @@
+"""``python -m qstate.cli``, where the command is not on the path."""
+
+import sys
+
+from qstate.cli import main
+
+sys.exit(main())

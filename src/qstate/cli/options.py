@@ -1,0 +1,91 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+from cyclopts import Group, Parameter
+
+from qstate.cli.failing import UsageError
+from qstate.runner.provider import ComputeResource, Provider
+from qstate.runner.serverless import QuantumServerless, load_configuration
+from qstate.store import StateStore, connect
+
+_EVERYWHERE: Final = Group("Options of every command", sort_key=10)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options of every command."""
+
+    json: Annotated[
+        bool, Parameter(group=_EVERYWHERE, help="Print JSON: one document, or one line each.")
+    ] = False
+    debug: Annotated[
+        bool, Parameter(group=_EVERYWHERE, help="Show the traceback of an error; $QSTATE_DEBUG.")
+    ] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class OnStore(Common):
+    """Options of a command on a store."""
+
+    store: Annotated[
+        str | None,
+        Parameter(
+            name=("--store", "-s"),
+            help="URL or name of the store. Else $QSTATE_URL, else the user's own SQLite file.",
+        ),
+    ] = None
+
+    @contextmanager
+    def opened(self) -> Iterator[StateStore]:
+        """The store."""
+        with connect(self.store) as store:
+            yield store
+
+
+Prefix: TypeAlias = Annotated[str, Parameter(help="Only keys that begin so.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class OnRay:
+    """Options of a command on jobs."""
+
+    provider: Annotated[
+        str | None,
+        Parameter(
+            name=("--provider", "-p"),
+            help="A provider's name, or HOST:PORT of a job server. Else this machine's Ray, or the "
+            "last one of the configuration.",
+        ),
+    ] = None
+    config: Annotated[
+        Path | None,
+        Parameter(help="JSON or TOML file of providers; else $QSTATE_CONFIG."),
+    ] = None
+
+    def serverless(self) -> QuantumServerless:
+        """Where jobs run, with the provider selected."""
+        file = self.config or os.environ.get("QSTATE_CONFIG")
+        made = load_configuration(file) if file else QuantumServerless()
+        if self.provider is not None:
+            made.set_provider(_provider(made, self.provider))
+        return made
+
+
+def _provider(serverless: QuantumServerless, given: str) -> str | Provider:
+    host, colon, port = given.removeprefix("http://").rstrip("/").rpartition(":")
+    if given in [known.name for known in serverless.providers()] or not colon:
+        return given
+    if not host or not port.isdecimal():
+        raise UsageError(f"--provider is a name, or HOST:PORT of a job server; not {given!r}")
+    return Provider(host, ComputeResource(host, host.strip("[]"), port_job_server=int(port)))
