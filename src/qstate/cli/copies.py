@@ -21,7 +21,9 @@ from qstate.exporting import export_file, import_file
 from qstate.store import connect
 
 Address: TypeAlias = Annotated[str, Parameter(help="URL or name of a store.")]
-File: TypeAlias = Annotated[str, Parameter(help="A path; - is stdout, or stdin.")]
+File: TypeAlias = Annotated[
+    str, Parameter(help="A path; - is stdout, or stdin.", allow_leading_hyphen=True)
+]
 Overwrite: TypeAlias = Annotated[
     bool, Parameter(help="Write also where another version stands, which is a conflict otherwise.")
 ]
