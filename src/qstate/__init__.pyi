@@ -63,9 +63,13 @@ from .runner.decorator import (
     remote as remote,
     run_qiskit_remote as run_qiskit_remote,
 )
+from .runner.inside import (
+    get_arguments as get_arguments,
+    report_progress as report_progress,
+    save_result as save_result,
+)
 from .runner.job import (
     Job as Job,
-    JobStatus as JobStatus,
 )
 from .runner.program import (
     Program as Program,
@@ -82,6 +86,9 @@ from .runner.references import (
 from .runner.serverless import (
     QuantumServerless as QuantumServerless,
     load_configuration as load_configuration,
+)
+from .runner.status import (
+    JobStatus as JobStatus,
 )
 from .runner.target import (
     Target as Target,

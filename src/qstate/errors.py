@@ -179,4 +179,38 @@ class InvalidProgramError(StateError, ValueError):
 
 
 class JobFailedError(StateError):
-    """A job ended without success."""
+    """A job ended without success.
+
+    Attributes:
+        job_id: The job's id.
+        status: What it ended with: ``"FAILED"`` or ``"STOPPED"``.
+        reason: Why, in a line.
+        traceback: That of its program, and of the task that failed in it; empty: not known.
+        log: The last lines that it printed; empty: not known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        /,
+        *,
+        job_id: str = "",
+        status: str = "FAILED",
+        reason: str = "",
+        traceback: str = "",
+        log: str = "",
+    ) -> None:
+        told = [message]
+        if traceback:
+            told.append(traceback.rstrip())
+        if log:
+            told.append(f"The last lines of its log:\n{log}")
+        super().__init__("\n\n".join(told))
+        self.job_id = job_id
+        self.status = status
+        self.reason = reason
+        self.traceback = traceback
+        self.log = log
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), ("",), {**self.__dict__, "args": self.args}

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from qstate import addresses
 from qstate.handler import StateHandler
+from qstate.handover import handed_over
 from qstate.parameters import StateParameter
 from qstate.store import StateStore, connect
 
@@ -40,7 +41,7 @@ class Surroundings(NamedTuple):
 
 
 _here: Final[ContextVar[Surroundings | None]] = ContextVar("qstate_surroundings", default=None)
-_process: Surroundings = Surroundings()
+_process: Surroundings | None = None
 
 NOWHERE: Final = Surroundings()
 """Surroundings without a store of their own."""
@@ -49,7 +50,8 @@ NOWHERE: Final = Surroundings()
 def current() -> Any:
     """The ambient store: that of the innermost :class:`override`, else what ``connect()`` gives.
 
-    Inside a task it is the store that was overriding where the task was called.
+    Inside a task it is the store that was overriding where the task was called. Inside a job it is
+    the store that ``run_program(state=…)`` was given, if it was given one.
 
     Example:
         >>> with override(connect("memory://docs")):
@@ -61,7 +63,15 @@ def current() -> Any:
 
 def surroundings() -> Surroundings:
     """The stores of this place."""
-    return _here.get() or _process
+    return _here.get() or _process or _of_the_job()
+
+
+def _of_the_job() -> Surroundings:
+    """Those that the job was handed that this process belongs to, if it belongs to one."""
+    job = handed_over()
+    there = NOWHERE if job is None else Surroundings(*job.get("surroundings", ()))
+    surround_process(there)
+    return there
 
 
 class surrounded:  # noqa: N801 - reads as a statement: with surrounded(…):

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from cyclopts import App, Group, Parameter
 
 from qstate import plugins
-from qstate.cli import changes, copies, doctor, entries, jobs, stores
+from qstate.cli import changes, copies, doctor, entries, jobs, running, stores
 from qstate.cli.failing import exit_code, tell
 
 _COMMANDS = {
@@ -21,7 +21,7 @@ _COMMANDS = {
         changes.watch,
     ),
     "Whole stores": (copies.copy, copies.export, copies.import_),
-    "Jobs": (jobs.run, jobs.jobs, jobs.logs, jobs.stop),
+    "Jobs": (running.run, jobs.jobs, jobs.logs, jobs.stop),
     "This installation": (stores.stores, doctor.doctor),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ def watch(
                 printing.document(_fields(change))
             else:
                 printing.line(_told(change))
+            sys.stdout.flush()
             left = None if left is None else left - 1
 
 

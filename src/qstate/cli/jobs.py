@@ -1,84 +1,67 @@
-"""Commands on jobs: run, jobs, logs, stop."""
+"""Commands on jobs: jobs, logs, stop."""
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
 from qstate.cli import printing
-from qstate.cli.failing import FAILED, UsageError, tell
-from qstate.cli.options import Common, OnRay
+from qstate.cli.failing import FAILED
+from qstate.cli.options import Common, OnJobs
+from qstate.cli.readable import moment
 from qstate.errors import StateError
 from qstate.runner.job import Job
-from qstate.runner.program import Program
+
+JobId: TypeAlias = Annotated[str, Parameter(help="As `qstate run` and `qstate jobs` tell it.")]
 
 
-def run(
-    file: Annotated[Path, Parameter(help="A Python script; its folder is uploaded.")],
-    /,
-    *,
-    arg: Annotated[
-        tuple[str, ...], Parameter(help="NAME=VALUE, JSON or text, for get_arguments().")
-    ] = (),
-    env: Annotated[tuple[str, ...], Parameter(help="NAME=VALUE, an environment variable.")] = (),
-    state: Annotated[str | None, Parameter(help="URL or name of the store of its tasks.")] = None,
-    working_dir: Annotated[
-        Path | None, Parameter(help="The folder to upload, with FILE in it.")
-    ] = None,
-    on: OnRay = OnRay(),  # noqa: B008
-    common: Common = Common(),  # noqa: B008
-) -> int:
-    """Run a script as a job and show what it prints; Ctrl-C stops the job."""
-    folder = working_dir or file.parent
-    if working_dir is not None and not file.is_absolute() and not file.is_file():
-        file = folder / file
-    variables = _pairs("env", env)
-    if state is not None:
-        variables["QSTATE_URL"] = state
-    arguments = {name: _value(text) for name, text in _pairs("arg", arg).items()}
-    program = Program(
-        entrypoint=str(file.resolve().relative_to(folder.resolve())),
-        working_dir=folder,
-        arguments=arguments,
-        env_vars=variables,
-    )
-    job = on.serverless().run_program(program)
-    return _follow(job, common)
+def jobs(*, on: OnJobs = OnJobs(), common: Common = Common()) -> None:  # noqa: B008
+    """List the jobs that have a record, the newest first."""
+    with on.recorded() as (serverless, store):
+        found = [_told(job) for job in serverless.jobs(state=store)]
+    if common.json:
+        printing.document(found)
+        return
+    rows = [[str(told[name] or "") for name in _SHOWN] for told in found]
+    printing.table(_SHOWN, rows, missing="qstate: no job has a record here")
 
 
 def logs(
-    job_id: Annotated[str, Parameter(help="As `qstate run` and `qstate jobs` tell it.")],
+    job_id: JobId,
     /,
     *,
-    follow: Annotated[bool, Parameter(name=("--follow", "-f"), help="Until it ends.")] = False,
-    on: OnRay = OnRay(),  # noqa: B008
+    follow: Annotated[
+        bool, Parameter(name=("--follow", "-f"), help="Until it ends; Ctrl-C leaves it running.")
+    ] = False,
+    on: OnJobs = OnJobs(),  # noqa: B008
     common: Common = Common(),  # noqa: B008
 ) -> None:
     """Print what a job has printed."""
-    job = on.serverless().get_job_by_id(job_id)
-    if follow:
-        _print_log(job, common)
-    elif common.json:
-        printing.document({"job": job_id, "log": job.logs()})
-    else:
-        sys.stdout.write(job.logs())
+    with on.recorded() as (serverless, store):
+        job = serverless.get_job_by_id(job_id, state=store)
+        if follow:
+            print_log(job, common)
+        elif common.json:
+            printing.document({"job": job_id, "log": job.logs()})
+        else:
+            sys.stdout.write(job.logs())
 
 
 def stop(
-    job_id: Annotated[str, Parameter(help="As `qstate run` and `qstate jobs` tell it.")],
+    job_id: JobId,
     /,
     *,
-    on: OnRay = OnRay(),  # noqa: B008
+    on: OnJobs = OnJobs(),  # noqa: B008
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Stop a job, and wait until it has ended; exit code 1 where it had before."""
-    job = on.serverless().get_job_by_id(job_id)
-    stopped = job.stop()
-    status = job.wait()
+    with on.recorded() as (serverless, store):
+        job = serverless.get_job_by_id(job_id, state=store)
+        stopped = job.stop()
+        status = job.wait()
     if common.json:
         printing.document({"job": job_id, "stopped": stopped, "status": str(status)})
     else:
@@ -86,60 +69,32 @@ def stop(
     return 0 if stopped else FAILED
 
 
-def jobs(*, on: OnRay = OnRay(), common: Common = Common()) -> None:  # noqa: B008
-    """List jobs."""
-    raise NotImplementedError
-
-
-def _follow(job: Job, common: Common) -> int:
-    if common.json:
-        printing.document({"job": job.job_id})
-    else:
-        tell(f"job {job.job_id} runs; Ctrl-C stops it")
-    try:
-        _print_log(job, common)
-        status = job.wait()
-    except KeyboardInterrupt:
-        _stop(job)
-        raise
-    if common.json:
-        printing.document({"job": job.job_id, "status": str(status)})
-    else:
-        tell(f"job {job.job_id} {status}")
-    return 0 if status == "SUCCEEDED" else FAILED
-
-
-def _stop(job: Job) -> None:
-    """After Ctrl-C; a second one leaves the job to itself."""
-    tell(f"\nstopping job {job.job_id}; Ctrl-C again leaves without waiting for it")
-    try:
-        job.stop()
-        tell(f"job {job.job_id} {job.wait()}")
-    except StateError as error:
-        tell(f"qstate: {error}")
-
-
-def _print_log(job: Job, common: Common) -> None:
+def print_log(job: Job, common: Common) -> None:
+    """What a job prints, as it comes, until it has ended."""
     for piece in job.logs_iterator():
         if common.json:
             printing.document({"job": job.job_id, "log": piece})
         else:
             sys.stdout.write(piece)
-            sys.stdout.flush()
+        sys.stdout.flush()
 
 
-def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise UsageError(f"--{option} is NAME=VALUE, not {text!r}")
-        pairs[name] = value
-    return pairs
+_SHOWN = ("job", "program", "status", "submitted", "ended", "error")
 
 
-def _value(text: str) -> Any:
+def _told(job: Job) -> dict[str, Any]:
+    told = dict.fromkeys(_SHOWN) | {"job": job.job_id}
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        told["status"] = str(job._status(0))
+        told["program"] = job.program or None
+        told["submitted"], told["ended"] = _at(job.submitted), _at(job.ended)
+        told["error"] = job.error
+    except StateError as error:
+        told["status"] = "unknown"
+        told["error"] = " ".join(str(error).split())
+    return told
+
+
+def _at(time: datetime | None) -> str | None:
+    told = moment(time)
+    return told and told[:19] + "Z"

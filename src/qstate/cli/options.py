@@ -58,7 +58,7 @@ Prefix: TypeAlias = Annotated[str, Parameter(help="Only keys that begin so.")]
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class OnRay:
-    """Options of a command on jobs."""
+    """Options of a command that Ray answers."""
 
     provider: Annotated[
         str | None,
@@ -80,6 +80,27 @@ class OnRay:
         if self.provider is not None:
             made.set_provider(_provider(made, self.provider))
         return made
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class OnJobs(OnRay):
+    """Options of a command on jobs that were run before."""
+
+    state: Annotated[
+        str | None,
+        Parameter(
+            name=("--state", "--store", "-s"),
+            help="URL or name of the store they were run with. Else $QSTATE_URL, else the user's "
+            "own SQLite file.",
+        ),
+    ] = None
+
+    @contextmanager
+    def recorded(self) -> Iterator[tuple[QuantumServerless, StateStore]]:
+        """Where jobs run, and the store that has their records."""
+        with connect(self.state) as store:
+            yield self.serverless(), store
 
 
 def _provider(serverless: QuantumServerless, given: str) -> str | Provider:

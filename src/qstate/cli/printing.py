@@ -18,17 +18,15 @@ _CONTROLS = {
 
 
 def line(text: str) -> None:
-    """A line of plain text, at once; a terminal gets no control characters."""
+    """A line of plain text; a terminal gets no control characters."""
     if sys.stdout.isatty():
         text = text.translate(_CONTROLS)
     sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def document(content: Any) -> None:
-    """One JSON document on one line, at once."""
+    """One JSON document on one line."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
 
 
 def pretty(content: Any) -> None:

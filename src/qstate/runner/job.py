@@ -2,72 +2,78 @@
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from enum import StrEnum
-from typing import Final
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
 
-from qstate.errors import StateTimeoutError
-from qstate.runner.job_server import JobServer
+from qstate.errors import (
+    JobFailedError,
+    JobNotFoundError,
+    RayUnavailableError,
+    StateError,
+    StateTimeoutError,
+)
+from qstate.handler import StateHandler
+from qstate.runner.following import followed
+from qstate.runner.job_server import JobServer, KnownServer
+from qstate.runner.progress import ProgressLine
+from qstate.runner.record import Facts, Record, has_ended
+from qstate.runner.status import JobStatus, told_by_ray
+from qstate.runner.tables import table
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 1.0
-
-
-class JobStatus(StrEnum):
-    """What has become of a job.
-
-    Example:
-        >>> JobStatus("SUCCEEDED"), JobStatus.RUNNING.is_terminal()
-        (<JobStatus.SUCCEEDED: 'SUCCEEDED'>, False)
-    """
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    STOPPED = "STOPPED"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-
-    def is_terminal(self) -> bool:
-        """Whether the job has ended, in whatever way."""
-        return self not in (JobStatus.PENDING, JobStatus.RUNNING)
+_PATIENCE: Final = 10.0  # seconds that a Ray may be silent before its job counts as lost
+_LAST_LINES: Final = 20
 
 
 class Job:
     """One run of a program on Ray; what ``run_program`` and ``run_job`` return.
 
-    Every method raises ``RayUnavailableError`` where its Ray does not answer any more.
+    What its record has is at hand after its Ray has ended as well.
+
+    Args:
+        job_id: Its id.
+        server: The job server of its Ray.
+        record: What is kept of it; None: nothing.
+        state: The store that it was given.
+        patience: Seconds for which its Ray may be silent before it counts as lost.
 
     Attributes:
         job_id: Its id at the job server; ``fqs_`` and a UUID for programs.
+        state: The store that it was given; None: it was given none, or it can't be opened here.
     """
 
-    def __init__(self, job_id: str, server: JobServer) -> None:
+    def __init__(
+        self,
+        job_id: str,
+        server: JobServer | KnownServer,
+        record: Record | None = None,
+        state: StateHandler | None = None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
         self.job_id = job_id
-        self._server = server
+        self.state = state
+        self._server = KnownServer(server.url, server) if isinstance(server, JobServer) else server
+        self._record = record or Record(job_id)
+        self._patience = patience
+        self._settled: Facts = {}
+
+    # -- what has become of it -------------------------------------------------------------------
 
     def status(self) -> JobStatus:
-        """What has become of it so far."""
-        return JobStatus(self._server.status(self.job_id))
+        """What has become of it so far: as its Ray says, else as its record does.
 
-    def logs(self) -> str:
-        """All that it and its tasks have printed so far."""
-        return self._server.logs(self.job_id)
+        A job that had not ended when its Ray went away for good is ``FAILED``, and ``error`` says
+        so.
 
-    def logs_iterator(self) -> Iterator[str]:
-        """What it prints, in pieces as they come; ends when the job has ended."""
-        return _followed(lambda: self._server.tail(self.job_id))
-
-    def stop(self) -> bool:
-        """Ask it to end.
-
-        Returns:
-            Whether it was running.
+        Raises:
+            RayUnavailableError: Its Ray does not answer, and it has no record.
+            JobNotFoundError: Its Ray does not know it, and it has no record.
         """
-        return self._server.stop(self.job_id)
+        return self._status(self._patience)
 
     def wait(self, timeout: float | None = None) -> JobStatus:
         """Wait until it has ended.
@@ -91,40 +97,214 @@ class Job:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return status
 
+    def result(self, timeout: float | None = None) -> Any:
+        """What it saved with ``save_result``, or its function returned; waits for it.
+
+        Args:
+            timeout: In seconds; None: for as long as it takes.
+
+        Returns:
+            The value; None where it saved none.
+
+        Raises:
+            JobFailedError: It failed or was stopped; with its traceback and the end of its log.
+            StateTimeoutError: It has not ended within ``timeout``; it runs on.
+            StateError: The store that has the result can't be asked.
+        """
+        status = self.wait(timeout)
+        if status is not JobStatus.SUCCEEDED:
+            raise self._failure(status)
+        return self._record.result()
+
+    def stop(self) -> bool:
+        """Ask it to end.
+
+        Returns:
+            Whether it was running.
+
+        Raises:
+            RayUnavailableError: Its Ray does not answer.
+        """
+        try:
+            stopped = self._server().stop(self.job_id)
+        except (RayUnavailableError, JobNotFoundError):
+            if not self._status(0).is_terminal():
+                raise
+            return False
+        if stopped:
+            self._record.note(stopping=True)
+        return stopped
+
+    @property
+    def error(self) -> str | None:
+        """Why it did not succeed, in a line; None: it did, or it has not ended."""
+        if not self.status().is_terminal():
+            return None
+        error = self._facts().get("error")
+        return None if error is None else str(error)
+
+    # -- what it prints --------------------------------------------------------------------------
+
+    def logs(self) -> str:
+        """All that it and its tasks have printed so far; without its Ray, what its record has.
+
+        Raises:
+            RayUnavailableError: Its Ray does not answer, and its record has nothing.
+            JobNotFoundError: Its Ray does not know it, and its record has nothing.
+        """
+        try:
+            return self._server().logs(self.job_id)
+        except (RayUnavailableError, JobNotFoundError):
+            kept = self._record.log()
+            if kept is None:
+                raise
+            return kept
+
+    def logs_iterator(self) -> Iterator[str]:
+        """What it prints, in pieces as they come; ends when the job has ended."""
+        return (piece for piece in self._pieces() if piece is not None)
+
+    def follow(self) -> JobStatus:
+        """Print what it prints, as it comes, until it has ended.
+
+        On a terminal and in a notebook a line below says for how long it has been running, and how
+        far it is where it tells that by ``report_progress``.
+
+        Returns:
+            The status that it ended with.
+        """
+        with ProgressLine() as line:
+            for piece in self._pieces():
+                if piece is not None:
+                    line.print(piece)
+                elif line.is_shown:
+                    line.show(self._last_status, self._record.progress())
+        return self.wait()
+
+    def _pieces(self) -> Iterator[str | None]:
+        try:
+            server = self._server()
+            server.details(self.job_id)
+        except (RayUnavailableError, JobNotFoundError):
+            if not self.status().is_terminal():
+                raise
+            return iter([self._record.log() or ""])
+        return followed(lambda: server.tail(self.job_id), lambda: self.status().is_terminal())
+
+    # -- what is known of it ---------------------------------------------------------------------
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that it was run with."""
+        return self._record.arguments()
+
+    @property
+    def program(self) -> str:
+        """The name of its program; empty where that is not recorded."""
+        return str(self._facts().get("program") or "")
+
+    @property
+    def submitted(self) -> datetime | None:
+        """When it was submitted, in UTC; None where that is not recorded."""
+        return self._facts().get("submitted")
+
+    @property
+    def started(self) -> datetime | None:
+        """When it began to run, in UTC; None: it has not, as far as is known."""
+        return self._facts().get("started")
+
+    @property
+    def ended(self) -> datetime | None:
+        """When it ended, in UTC; None: it has not, as far as is known."""
+        return self._facts().get("ended")
+
     def __repr__(self) -> str:
         return f"<Job | {self.job_id}>"
 
+    def _repr_html_(self) -> str:
+        try:
+            status = str(self._status(0))
+            facts = self._facts()
+        except StateError as error:
+            status, facts = f"unknown: {error}", {}
+        rows = [("job", self.job_id), ("program", facts.get("program")), ("status", status)]
+        rows += [(name, _shown(facts.get(name))) for name in ("submitted", "started", "ended")]
+        rows.append(("error", facts.get("error")))
+        return table(row for row in rows if row[1])
 
-def _followed(tail: Callable[[], AsyncIterator[str]]) -> Iterator[str]:
-    """What an asynchronous iterator gives, also where an event loop runs, as in notebooks."""
-    pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-    loop = asyncio.new_event_loop()
-    pump = loop.create_task(_pump(tail(), pieces))
-    thread = threading.Thread(target=_run, args=(loop, pump), name="qstate-job-logs", daemon=True)
-    thread.start()
-    try:
-        while isinstance(piece := pieces.get(), str):
-            yield piece
-        if piece is not None:
-            raise piece
-    finally:
-        loop.call_soon_threadsafe(pump.cancel)
-        thread.join()
-        loop.close()
+    # -- asking ----------------------------------------------------------------------------------
+
+    _last_status: JobStatus = JobStatus.PENDING
+
+    def _status(self, patience: float) -> JobStatus:
+        if not self._settled:
+            self._last_status = self._asked(time.monotonic() + patience)
+        return self._last_status
+
+    def _asked(self, deadline: float) -> JobStatus:
+        while True:
+            try:
+                details = self._server().details(self.job_id)
+            except (RayUnavailableError, JobNotFoundError) as silence:
+                facts = self._record.facts()
+                if not facts:
+                    raise
+                known = has_ended(facts) or isinstance(silence, JobNotFoundError)
+                if known or time.monotonic() >= deadline:
+                    return self._concluded(facts, silence)
+            else:
+                return self._heard(details)
+            time.sleep(_FIRST_PAUSE)
+
+    def _heard(self, details: dict[str, Any]) -> JobStatus:
+        """What Ray says; a job that it says has ended is settled for good."""
+        status = JobStatus(details["status"])
+        if status.is_terminal():
+            self._settle(details)
+        return status
+
+    def _settle(self, details: dict[str, Any]) -> None:
+        try:
+            known = self._record.facts()
+        except StateError:
+            known = {}
+        news = told_by_ray(details, known)
+        if known and not known.get("settled"):
+            self._record.settle(self._log_now(), **news)
+        self._settled = {**known, **news}
+
+    def _log_now(self) -> str:
+        try:
+            return self.logs()
+        except StateError:
+            return ""
+
+    def _concluded(self, facts: Facts, silence: StateError) -> JobStatus:
+        """What became of a job whose Ray can't say it any more."""
+        if not has_ended(facts):
+            stopped = bool(facts.get("stopping"))
+            error = "it was stopped" if stopped else f"its Ray went away before it ended: {silence}"
+            status = JobStatus.STOPPED if stopped else JobStatus.FAILED
+            self._record.note(status=str(status), error=error, lost=True)
+            return status
+        return JobStatus(facts["status"])
+
+    def _facts(self) -> Facts:
+        return self._settled or self._record.facts()
+
+    def _failure(self, status: JobStatus) -> JobFailedError:
+        facts = self._facts()
+        log = "\n".join(self._log_now().splitlines()[-_LAST_LINES:])
+        reason = str(facts.get("error") or "no reason is known")
+        return JobFailedError(
+            f"{self!r} {'was stopped' if status is JobStatus.STOPPED else f'failed: {reason}'}",
+            job_id=self.job_id,
+            status=str(status),
+            reason=reason,
+            traceback=facts.get("traceback") or "",
+            log=log,
+        )
 
 
-def _run(loop: asyncio.AbstractEventLoop, pump: asyncio.Task[None]) -> None:
-    loop.run_until_complete(asyncio.wait([pump]))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-
-
-async def _pump(
-    tail: AsyncIterator[str], pieces: queue.SimpleQueue[str | BaseException | None]
-) -> None:
-    try:
-        async for piece in tail:
-            pieces.put(piece)
-    except Exception as error:  # noqa: BLE001 - raised where the pieces are read
-        pieces.put(error)
-    else:
-        pieces.put(None)
+def _shown(time: datetime | None) -> str:
+    return "" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"

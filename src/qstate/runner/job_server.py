@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from qstate.errors import JobNotFoundError, RayUnavailableError
 from qstate.runner.connection import TIMEOUT, load_ray, session_folder, show_token, told
@@ -62,62 +65,110 @@ class JobServer:
                 "one, or start this one with `ray start --head --dashboard-agent-listen-port=0`"
             ) from error
 
-    def status(self, job_id: str) -> str:
-        """The job's status, in Ray's word."""
-        with self._about(job_id):
-            return str(self._client.get_job_status(job_id).value)
+    def details(self, job_id: str) -> dict[str, Any]:
+        """What Ray knows of the job: status, message, exit code, times in milliseconds."""
+        return self._call("GET", _path(job_id))
 
     def logs(self, job_id: str) -> str:
         """All that the job has printed."""
-        with self._about(job_id):
-            return str(self._client.get_job_logs(job_id))
+        return str(self._call("GET", f"{_path(job_id)}/logs")["logs"] or "")
 
     def stop(self, job_id: str) -> bool:
         """Ask the job to end; whether it was running."""
-        with self._about(job_id):
-            return bool(self._client.stop_job(job_id))
+        return bool(self._call("POST", f"{_path(job_id)}/stop")["stopped"])
 
     async def tail(self, job_id: str) -> AsyncIterator[str]:
-        """What the job prints, as it comes, until it has ended."""
-        with self._about(job_id):
-            async for text in self._client.tail_job_logs(job_id):
-                yield text
+        """What the job prints, as it comes, until it has ended.
 
-    @contextmanager
-    def _about(self, job_id: str) -> Iterator[None]:
+        Raises:
+            StateError: The connection was lost, or the job is not known.
+        """
         with told(self.url):
             try:
-                yield
-            except RuntimeError as error:
-                if "does not exist" not in str(error):
+                async for text in self._client.tail_job_logs(job_id):
+                    yield text
+            except RuntimeError as error:  # of Ray's client, for whatever has happened
+                raise ConnectionError(str(error)) from error
+
+    def _call(self, method: str, path: str) -> dict[str, Any]:
+        """An answer within bounded time: Ray's own client would wait for ever.
+
+        Raises:
+            JobNotFoundError: Ray does not know what is asked for.
+            RayUnavailableError: It does not answer in time.
+        """
+        with told(self.url):
+            try:
+                return _read(f"{self.url}{path}", method)
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.NOT_FOUND:
                     raise
-                raise JobNotFoundError(
-                    f"the Ray at {self.url} knows no job {job_id!r}; jobs are forgotten when their "
-                    "Ray ends"
-                ) from None
+        raise JobNotFoundError(
+            f"the Ray at {self.url} knows no job {path.split('/')[3]!r}; jobs are forgotten when "
+            "their Ray ends"
+        )
+
+
+def _path(job_id: str) -> str:
+    return f"/api/jobs/{quote(job_id, safe='')}"
 
 
 def _ask_version(url: str) -> dict[str, Any]:
+    version = _read(f"{url}/api/version")
+    if "ray_version" not in version:
+        raise ConnectionError("what answers is no Ray")
+    return version
+
+
+def _read(url: str, method: str = "GET") -> dict[str, Any]:
     from ray._private.authentication import http_token_authentication as tokens
 
     headers = tokens.get_auth_headers_if_auth_enabled({})
-    request = urllib.request.Request(f"{url}/api/version", headers=headers)  # noqa: S310
+    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-            return _version(answer.read(10_000))
+            return dict(json.load(answer))
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
+        if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise load_ray().exceptions.AuthenticationError(str(error)) from error
         raise
-
-
-def _version(answer: bytes) -> dict[str, Any]:
-    try:
-        version = json.loads(answer)
-        version["ray_version"]
-    except (ValueError, KeyError, TypeError):
+    except HTTPException as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+    except (ValueError, TypeError):
         raise ConnectionError("what answers is no Ray") from None
-    return dict(version)
+
+
+class KnownServer:
+    """The job server at a URL, called when it is needed; its silence is remembered for a while.
+
+    Args:
+        url: Its URL.
+        server: It, where it has been called already.
+    """
+
+    def __init__(self, url: str, server: JobServer | None = None) -> None:
+        self.url = url
+        self._server = server
+        self._silence: tuple[float, RayUnavailableError] | None = None
+
+    def __call__(self) -> JobServer:
+        """The job server.
+
+        Raises:
+            RayUnavailableError: It does not answer.
+        """
+        if self._server is None:
+            if self._silence is not None and time.monotonic() < self._silence[0]:
+                raise self._silence[1]
+            try:
+                self._server = JobServer(self.url)
+            except RayUnavailableError as error:
+                self._silence = time.monotonic() + _SILENCE, error
+                raise
+        return self._server
+
+
+_SILENCE: Final = 1.0
 
 
 _environment_lock: Final = threading.Lock()

@@ -79,9 +79,24 @@ class ComputeResource:
             )
         return JobServer(f"http://{address}")
 
-    def launcher(self, server: JobServer) -> list[str]:
-        """The words of a command that run a script there."""
-        here = self.host is None or server.runs_here
+    def places(self) -> tuple[str, str]:
+        """Where its job server and its client server are, for people."""
+        if self.host is None:
+            return "this machine", "this machine"
+        return (
+            join_port(self.host, self.port_job_server),
+            join_port(self.host, self.port_interactive),
+        )
+
+    def launcher(self, server: JobServer, *, own_environment: bool = False) -> list[str]:
+        """The words of a command that run a script there.
+
+        Args:
+            server: Its job server.
+            own_environment: Whether Ray makes an environment for the job, whose interpreter it is
+                then.
+        """
+        here = (self.host is None or server.runs_here) and not own_environment
         python = self.python or (sys.executable if here else "python")
         # Without its address, a job takes any Ray that it finds on this machine.
         address = joined_address() if self.host is None else None

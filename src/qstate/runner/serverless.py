@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import tomllib
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
 from qstate.errors import ProviderNotFoundError
+from qstate.handler import StateHandler
 from qstate.runner.connection import Context
+from qstate.runner.history import recorded_job, recorded_jobs
 from qstate.runner.job import Job
 from qstate.runner.program import Program
 from qstate.runner.provider import Provider
+from qstate.runner.record import ambient_store
+from qstate.runner.submission import submit_command, submit_program
+from qstate.runner.tables import table
+from qstate.store import StateStore
 
 _READERS: Final[dict[str, Callable[[str], Any]]] = {".json": json.loads, ".toml": tomllib.loads}
 
@@ -113,28 +118,36 @@ class QuantumServerless:
         """
         return self._find(provider).context(**options)
 
-    def run_program(self, program: Program, *, provider: str | Provider | None = None) -> Job:
+    def run_program(
+        self,
+        program: Program,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        state: StateHandler | None = None,
+        provider: str | Provider | None = None,
+    ) -> Job:
         """Run a program as a job.
+
+        The job is recorded in ``state``, and in the ambient store, where :meth:`jobs` finds it.
 
         Args:
             program: What to run; its folder is uploaded.
+            arguments: Further arguments; they win over the program's.
+            state: The store that ``current()`` gives in the job; anything with ``get`` and ``set``.
             provider: None: the selected one.
 
         Raises:
             InvalidProgramError: It can't be run as described; nothing was submitted.
+            SerializationError: An argument is nothing that a store takes; nothing was submitted.
             ProviderNotFoundError: None of that name is configured.
             RayUnavailableError: No Ray answers there.
+            StoreUnavailableError: The store ``state`` did not answer; nothing was submitted.
         """
+        if state is not None and not isinstance(state, StateHandler):
+            raise TypeError(f"state= takes anything with get and set, not {type(state).__name__}")
+        program = program.with_arguments(arguments)
         program.check()
-        resource = self._find(provider).compute_resource
-        server = resource.job_server()
-        job_id = server.submit(
-            entrypoint=program.command(*resource.launcher(server)),
-            submission_id=f"fqs_{uuid.uuid4()}",
-            runtime_env=program.runtime_env(),
-            metadata={"program": program.name},
-        )
-        return Job(job_id, server)
+        return submit_program(program, self._find(provider), state)
 
     def run_job(self, entrypoint: str, runtime_env: Mapping[str, Any] | None = None) -> Job:
         """Run a shell command as a job.
@@ -146,19 +159,35 @@ class QuantumServerless:
         Raises:
             RayUnavailableError: No Ray answers at the selected provider.
         """
-        server = self._find(None).compute_resource.job_server()
-        job_id = server.submit(entrypoint=entrypoint, runtime_env=dict(runtime_env or {}))
-        return Job(job_id, server)
+        return submit_command(entrypoint, dict(runtime_env or {}), self._find(None))
 
-    def get_job_by_id(self, job_id: str) -> Job:
-        """A job that was run before, here or elsewhere, on the selected provider's Ray.
+    def jobs(self, *, state: StateStore | None = None) -> list[Job]:
+        """The jobs that have a record, the newest first; whether their Ray still runs or not.
+
+        Args:
+            state: The store that they were run with. None: the ambient store, in which all are
+                recorded that were run where it was the ambient one.
 
         Raises:
-            JobNotFoundError: It knows no such job.
-            RayUnavailableError: No Ray answers there.
+            StoreUnavailableError: The store did not answer.
         """
+        return recorded_jobs(ambient_store() if state is None else state)
+
+    def get_job_by_id(self, job_id: str, *, state: StateStore | None = None) -> Job:
+        """A job that was run before, here or elsewhere: by its record, else on the selected Ray.
+
+        Args:
+            job_id: Its id.
+            state: The store that it was run with, for the record; None: the ambient store.
+
+        Raises:
+            JobNotFoundError: It has no record, and Ray knows no such job.
+            RayUnavailableError: It has no record, and no Ray answers at the selected provider.
+        """
+        if (job := recorded_job(job_id, ambient_store() if state is None else state)) is not None:
+            return job
         server = self._find(None).compute_resource.job_server()
-        server.status(job_id)
+        server.details(job_id)
         return Job(job_id, server)
 
     def _find(self, provider: str | Provider | None) -> Provider:
@@ -179,6 +208,17 @@ class QuantumServerless:
 
     def __repr__(self) -> str:
         return f"<QuantumServerless | providers [{', '.join(self._providers)}]>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                provider.name,
+                *provider.compute_resource.places(),
+                "selected" * (name == self._selected),
+            )
+            for name, provider in self._providers.items()
+        ]
+        return table(rows, ("provider", "jobs", "contexts", ""))
 
 
 def load_configuration(path: str | Path) -> QuantumServerless:
