@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, entry_points, version
 
 from qstate import plugins
@@ -29,7 +29,7 @@ class Extra:
 
     distribution: str
     extra: str
-    missing: list[str] = field(default_factory=list)
+    missing: list[str]
 
     @property
     def install(self) -> str:
@@ -73,15 +73,17 @@ def _extras() -> Iterator[Extra]:
 
 
 def _extras_of(distribution: Distribution) -> Iterator[Extra]:
-    found: dict[str, Extra] = {}
+    """The smallest first, each with what is missing and in none before it."""
+    packages: dict[str, list[str]] = {}
     for requirement in distribution.requires or ():
         match = re.match(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w.-]+)['\"]", requirement)
-        if match is None or match[1] == distribution.name:
-            continue  # of no extra, or the extras of all
-        extra = found.setdefault(match[2], Extra(distribution.name, match[2]))
-        if not _is_installed(match[1]):
-            extra.missing.append(match[1])
-    yield from found.values()
+        if match:
+            packages.setdefault(match[2], []).append(match[1])
+    told = {distribution.name}
+    for extra, names in sorted(packages.items(), key=lambda item: len(item[1])):
+        missing = [name for name in dict.fromkeys(names) if not _is_installed(name)]
+        yield Extra(distribution.name, extra, [name for name in missing if name not in told])
+        told.update(missing)
 
 
 def _is_installed(name: str) -> bool:
