@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from qstate import InvalidProgramError, Program
+from qstate import InvalidProgramError, Program, StateStore, connect, remote
 
 
 @pytest.fixture
@@ -58,6 +58,9 @@ def test_the_environment_has_only_what_was_asked_for(folder):
         ({"arguments": {"a b": 1}}, "'a b' can't be an argument's name"),
         ({"arguments": {"--seed": 1}}, "'--seed' can't be an argument's name"),
         ({"env_vars": {"SHOTS": 100}}, "env_vars are text; 'SHOTS' is not"),
+        ({"dependencies": "numpy"}, "dependencies is a list of text, not 'numpy'"),
+        ({"excludes": [1]}, r"excludes is a list of text, not \[1\]"),
+        ({"entrypoint": len, "arguments": {"x": 1}}, "len can't be called with its arguments"),
     ],
 )
 def test_a_program_that_cannot_run_says_why(folder, changes, message):
@@ -75,3 +78,37 @@ def test_a_program_that_can_run_passes(folder):
     Program(
         entrypoint="src/job.py", working_dir=folder, arguments={"k": 1}, env_vars={"A": "b"}
     ).check()
+
+
+def test_a_function_is_a_program():
+    """It is named after itself, uploads nothing by itself, and is checked with its arguments."""
+
+    def simulate(state: StateStore, shots: int, *, seed: int = 0) -> int:
+        return shots
+
+    program = Program(entrypoint=simulate, arguments={"shots": 100})
+    program.check()
+    assert program.name == "simulate"
+    assert program.runtime_env() == {}
+    assert shlex.split(program.command("python", "-m", "x")) == ["python", "-m", "x"]
+    with pytest.raises(InvalidProgramError, match="missing a required argument: 'shots'"):
+        Program(entrypoint=simulate).check()
+
+
+def test_a_task_is_a_program_too():
+    """What a decorated function is checked against is what its callers see."""
+
+    @remote(state=connect("memory://docs"))
+    def measure(state, shots):
+        return shots
+
+    Program(entrypoint=measure, arguments={"shots": 1}).check()
+    with pytest.raises(InvalidProgramError, match="measure can't be called"):
+        Program(entrypoint=measure, arguments={"state": 1, "seed": 1}).check()
+
+
+def test_further_arguments_win():
+    """Those of the run are added to the program's; the program stays as it is."""
+    program = Program(entrypoint="job.py", arguments={"seed": 1, "shots": 2})
+    assert program.with_arguments({"seed": 3}).arguments == {"seed": 3, "shots": 2}
+    assert program.arguments == {"seed": 1, "shots": 2}

@@ -30,7 +30,8 @@ FREE_PORTS = (
 """Options of ``ray start`` that let Ray choose the ports that nobody has to know."""
 
 _COMMAND = (
-    str(Path(sys.executable).with_name("ray")),
+    "-m",
+    "ray.scripts.scripts",
     "start",
     "--head",
     "--block",
@@ -88,6 +89,23 @@ def ray_running(env: Mapping[str, str] | None = None, *options: str) -> Iterator
         env: Its environment; None: that of the tests.
         *options: Further options of ``ray start``.
     """
+    with ray_started(env, *options) as (head, _):
+        yield head
+
+
+@contextmanager
+def ray_started(
+    env: Mapping[str, str] | None = None,
+    *options: str,
+    python: str | Path = sys.executable,
+) -> Iterator[tuple[RayHead, ServerProcess]]:
+    """As :func:`ray_running`, with its process, which may be killed.
+
+    Args:
+        env: Its environment; None: that of the tests.
+        *options: Further options of ``ray start``.
+        python: The interpreter that it runs with, and its jobs.
+    """
     head = RayHead("127.0.0.1", free_port(), free_port(), free_port())
     ports = [
         f"--port={head.port}",
@@ -97,10 +115,10 @@ def ray_running(env: Mapping[str, str] | None = None, *options: str) -> Iterator
     # Ray's client server forks while gRPC is in use: with gRPC's own fork handlers some forks die.
     env = {**(os.environ if env is None else env), "GRPC_ENABLE_FORK_SUPPORT": "0"}
     server = ServerProcess(
-        [*_COMMAND, *ports, *options], ready=lambda: _answers(head), timeout=90, env=env
+        [python, *_COMMAND, *ports, *options], ready=lambda: _answers(head), timeout=90, env=env
     )
     with latest_as_before(), server:
-        yield head
+        yield head, server
 
 
 @contextmanager

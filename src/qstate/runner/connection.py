@@ -12,6 +12,7 @@ import inspect
 import ipaddress
 import os
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -114,6 +115,12 @@ def _agent_on_a_free_port() -> Iterator[None]:
             yield
         finally:
             make.__defaults__ = before
+
+
+def is_joined() -> bool:
+    """Whether this process is connected to a Ray; does not load it."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 def joined_address() -> str | None:

@@ -268,10 +268,12 @@ class Job:
             known = self._record.facts()
         except StateError:
             known = {}
-        news = told_by_ray(details, known)
-        if known and not known.get("settled"):
-            self._record.settle(self._log_now(), **news)
-        self._settled = {**known, **news}
+        if not known.get("settled"):
+            log = self._log_now()
+            news = told_by_ray(details, known, log)
+            self._record.settle(log, **news)
+            known = {**known, **news}
+        self._settled = known
 
     def _log_now(self) -> str:
         try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from qstate.addresses import is_name
-from qstate.errors import StateError
+from qstate.errors import StateError, StoreUnavailableError
 from qstate.injection import current
+from qstate.runner.connection import is_joined
 from qstate.store import StateStore, connect
 from qstate.url import StateURL
 from qstate.whereabouts import Origin
@@ -34,7 +37,7 @@ class Record:
 
     def __init__(self, job_id: str, *stores: StateStore) -> None:
         self.job_id = job_id
-        self.stores = stores
+        self.stores = tuple(map(copy, stores))  # whoever gave one may close it
 
     def begin(self, facts: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         """Write what is known when the job is submitted.
@@ -51,6 +54,7 @@ class Record:
         """Add to the facts wherever a store can be reached; what Ray has told last stays."""
         for store in self.stores:
             try:
+                _check(store)
                 if self._key("record") in store:
                     store.modify(self._key("record"), lambda known: _merged(known, news), {})
             except StateError:  # the record is for later: no job fails for it
@@ -83,8 +87,10 @@ class Record:
         self.stores[0].set(self._key("result"), value)
 
     def progress(self) -> tuple[float, float | None] | None:
-        """How far the job is, as it has told itself: done, and of how much."""
-        return next(self._standing("progress"), None)
+        """How far the job is, as it has told itself: done, and of how much; None: not known."""
+        with suppress(StateError):
+            return next(self._standing("progress"), None)
+        return None
 
     def report_progress(self, done: float, total: float | None) -> None:
         """Tell how far the job is."""
@@ -97,12 +103,9 @@ class Record:
     def settle(self, log: str, **news: Any) -> None:
         """Note what Ray tells of the job that has ended, and keep the end of its log."""
         self.note(settled=True, **news)
-        for store in self.stores:
-            try:
-                store.set(self._key("log"), log[-LONGEST_LOG:])
-            except StateError:
-                continue
-        self._copy_result()
+        self._keep("log", log[-LONGEST_LOG:])
+        if len(self.stores) > 1:
+            self._copy_result()
 
     def forget(self) -> None:
         """Remove the record."""
@@ -112,14 +115,21 @@ class Record:
 
     def _copy_result(self) -> None:
         """Let the result outlast a store that other processes can't open by themselves."""
-        first, *others = self.stores
-        if not others or pointer(first) is not None:
-            return
         try:
-            if self._key("result") in first:
-                others[0].set(self._key("result"), first[self._key("result")])
+            found = self.stores[0].get(self._key("result"), self)
+            if found is not self and pointer(self.stores[0]) is None:
+                self._keep("result", found)
         except StateError:
             return
+
+    def _keep(self, name: str, value: Any) -> None:
+        """Write to all stores that can be reached and have a record of the job."""
+        for store in self.stores:
+            try:
+                if self._key("record") in store:
+                    store.set(self._key(name), value)
+            except StateError:
+                continue
 
     def _standing(self, name: str) -> Iterator[Any]:
         """What stands under a name in each store.
@@ -129,6 +139,7 @@ class Record:
         failure, somewhere = None, False
         for store in self.stores:
             try:
+                _check(store)
                 found = store.get(self._key(name), self)
             except StateError as error:
                 failure = error
@@ -159,6 +170,18 @@ def has_ended(facts: Mapping[str, Any]) -> bool:
     return facts.get("status") in _ENDED
 
 
+def _needs_ray(store: StateStore) -> bool:
+    return store.info().url.startswith("actor:")
+
+
+def _check(store: StateStore) -> None:
+    """Refuse a store that would join a Ray for it, or start one."""
+    if _needs_ray(store) and not is_joined():
+        raise StoreUnavailableError(
+            f"{store!r} is in a Ray that this process is not connected to", outcome="not applied"
+        )
+
+
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
@@ -183,7 +206,7 @@ def pointer(store: StateStore) -> dict[str, str] | None:
     """
     info = store.info()
     address = store._address
-    if store._options or info.reach == "process":
+    if store._options or info.reach == "process" or _needs_ray(store):
         return None
     if not is_name(str(address)) and StateURL.parse(str(address)) != address:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,15 +29,20 @@ class JobStatus(StrEnum):
         return self not in (JobStatus.PENDING, JobStatus.RUNNING)
 
 
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_TRACEBACK: Final = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)(?:\n|\Z)", re.MULTILINE
+)
 _SHELL: Final = 128  # a shell tells a signal as this and its number
 
 
-def told_by_ray(details: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def told_by_ray(details: Mapping[str, Any], known: Mapping[str, Any], log: str) -> dict[str, Any]:
     """The facts of a job that has ended, from Ray's details of it and from what was known.
 
     Args:
         details: As Ray's job server gives them.
         known: The facts in the job's record.
+        log: What it printed.
     """
     status = JobStatus(details["status"])
     facts: dict[str, Any] = {
@@ -44,6 +50,8 @@ def told_by_ray(details: Mapping[str, Any], known: Mapping[str, Any]) -> dict[st
         "error": _error(status, details, known),
         "ended": _time(details.get("end_time")),
     }
+    if status is JobStatus.FAILED and not known.get("traceback"):
+        facts.update(_uncaught(log) if details.get("driver_exit_code") == 1 else {})
     if not known.get("started"):
         facts["started"] = _time(details.get("start_time"))
     if status is JobStatus.SUCCEEDED:
@@ -61,6 +69,12 @@ def _error(status: JobStatus, details: Mapping[str, Any], known: Mapping[str, An
     if known.get("status") == JobStatus.FAILED and known.get("error") and not known.get("lost"):
         return str(known["error"])
     return _ending(details.get("driver_exit_code")) or _first_line(details.get("message"))
+
+
+def _uncaught(log: str) -> dict[str, str]:
+    """What a program that could not note it, or was no program of ours, printed when it failed."""
+    found = list(_TRACEBACK.finditer(_COLOUR.sub("", log)))
+    return {"error": found[-1][1], "traceback": found[-1][0]} if found else {}
 
 
 def _ending(code: int | None) -> str | None:

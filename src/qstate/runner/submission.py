@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from qstate.errors import SerializationError, StateError
@@ -47,10 +48,9 @@ def submit_program(program: Program, provider: Provider, state: StateHandler | N
         program.arguments or {},
     )
     launcher = resource.launcher(server, own_environment=bool(program.dependencies))
-    with packed(record, program, there) as package:
-        _submit(
-            server,
-            record,
+    with _forgotten_on_failure(record), packed(record, program, there) as package:
+        server.submit(
+            submission_id=record.job_id,
             entrypoint=program.command(*launcher, "-m", PACKAGE),
             runtime_env={**program.runtime_env(), "py_modules": [package]},
             metadata={"program": program.name},
@@ -106,16 +106,11 @@ def _begun(
     return Record(job_id, *stores)
 
 
-def _submit(server: JobServer, record: Record, **request: Any) -> None:
+@contextmanager
+def _forgotten_on_failure(record: Record) -> Iterator[None]:
     try:
-        server.submit(submission_id=record.job_id, **request)
+        yield
     except BaseException:
-        _forget(record)
+        with suppress(StateError):
+            record.forget()
         raise
-
-
-def _forget(record: Record) -> None:
-    try:
-        record.forget()
-    except StateError:
-        return
