@@ -44,6 +44,17 @@ def test_the_readme_shows_the_example_as_it_is():
     assert _code(shown)[1:] == _code(example)
 
 
+@pytest.mark.parametrize("name", ["job_with_arguments.py", "run_a_job.py"])
+def test_the_page_on_jobs_shows_the_examples_as_they_are(name):
+    """What it shows of an example is the example, but for its docstring and blank lines."""
+    shown = next(
+        text
+        for _, text in BLOCK.findall((ROOT / "docs" / "jobs.md").read_text("utf-8"))
+        if text.startswith(f"# examples/{name}")
+    )
+    assert _code(shown)[1:] == _code((ROOT / "examples" / name).read_text("utf-8"))
+
+
 def test_every_verb_that_the_documentation_names_exists():
     """`make` has each verb that a page tells the reader to run."""
     verbs = set(

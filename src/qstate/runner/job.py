@@ -125,15 +125,10 @@ class Job:
         Raises:
             RayUnavailableError: Its Ray does not answer.
         """
-        try:
-            stopped = self._server().stop(self.job_id)
-        except (RayUnavailableError, JobNotFoundError):
-            if not self._status(0).is_terminal():
-                raise
+        if self.status().is_terminal():
             return False
-        if stopped:
-            self._record.note(stopping=True)
-        return stopped
+        self._record.note(stopping=True)
+        return self._server().stop(self.job_id)
 
     @property
     def error(self) -> str | None:
@@ -283,13 +278,13 @@ class Job:
 
     def _concluded(self, facts: Facts, silence: StateError) -> JobStatus:
         """What became of a job whose Ray can't say it any more."""
-        if not has_ended(facts):
-            stopped = bool(facts.get("stopping"))
-            error = "it was stopped" if stopped else f"its Ray went away before it ended: {silence}"
-            status = JobStatus.STOPPED if stopped else JobStatus.FAILED
-            self._record.note(status=str(status), error=error, lost=True)
-            return status
-        return JobStatus(facts["status"])
+        stopped = bool(facts.get("stopping")) and facts["status"] != JobStatus.SUCCEEDED
+        if has_ended(facts) and not stopped:
+            return JobStatus(facts["status"])
+        error = "it was stopped" if stopped else f"its Ray went away before it ended: {silence}"
+        status = JobStatus.STOPPED if stopped else JobStatus.FAILED
+        self._record.note(status=str(status), error=error, lost=True)
+        return status
 
     def _facts(self) -> Facts:
         return self._settled or self._record.facts()

@@ -83,11 +83,13 @@ class JobServer:
         Raises:
             StateError: The connection was lost, or the job is not known.
         """
+        from aiohttp import ClientError
+
         with told(self.url):
             try:
                 async for text in self._client.tail_job_logs(job_id):
                     yield text
-            except RuntimeError as error:  # of Ray's client, for whatever has happened
+            except (RuntimeError, ClientError) as error:  # for whatever has happened
                 raise ConnectionError(str(error)) from error
 
     def _call(self, method: str, path: str) -> dict[str, Any]:

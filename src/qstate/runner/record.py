@@ -171,7 +171,7 @@ def has_ended(facts: Mapping[str, Any]) -> bool:
 
 
 def _needs_ray(store: StateStore) -> bool:
-    return store.info().url.startswith("actor:")
+    return (store._client or store._open()).url.scheme == "actor"
 
 
 def _check(store: StateStore) -> None:
