@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import pty
 import re
 import select
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +28,7 @@ from tests.cli.conftest import COMMAND
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-WIDTH = 90
+WIDTH = 100
 
 # Without the font that would be fetched from elsewhere.
 _FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -85,6 +87,14 @@ def screen(seen: str) -> Iterator[str]:
         yield re.split(r"\r(?:\x1b\[K)?", line)[-1]
 
 
+def text_of(svg: str) -> list[str]:
+    """What stands in the lines of a picture."""
+    lines: dict[float, str] = {}
+    for y, text in re.findall(r'<text [^>]*y="([\d.]+)"[^>]*>(.*?)</text>', svg):
+        lines[float(y)] = lines.get(float(y), "") + html.unescape(text).replace("\xa0", " ")
+    return [line.rstrip() for _, line in sorted(lines.items())]
+
+
 def picture(name: str, command: str, seen: str) -> str:
     """A picture of a terminal in which a command was typed, as SVG."""
     console = Console(
@@ -128,7 +138,7 @@ def run_picture(folder: Path, config: Path) -> str:
     arguments = ["run", "job_with_arguments.py", "--arg", "angles=[0.1, 0.4, 0.7]"]
     env = {"QSTATE_URL": f"sqlite:///{folder}/state.db", "QSTATE_CONFIG": str(config)}
     terminal = Terminal(arguments, ROOT / "examples", env)
-    seen = terminal.rest()
+    seen = terminal.rest().replace(sys.executable, "python")
     assert terminal.process.returncode == 0, seen
     typed = "qstate run job_with_arguments.py --arg angles='[0.1, 0.4, 0.7]'"
     return picture("qstate run", typed, seen)

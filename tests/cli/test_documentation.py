@@ -14,8 +14,10 @@ PAGE = ROOT / "docs" / "command-line.md"
 
 def shown():
     """Pairs of command and output, in the order of the page."""
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S):
-        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+    for block in re.findall(
+        r"^```console\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             yield command, output
 
@@ -23,7 +25,7 @@ def shown():
 def fits(output, told):
     """Whether an output is what is told; … stands for anything, the width of columns too."""
     parts = [re.sub(r"(\\ ){2,}", " +", re.escape(part)) for part in told.split("…")]
-    return re.fullmatch(".*?".join(parts), output, re.S) is not None
+    return re.fullmatch(".*?".join(parts), output, re.DOTALL) is not None
 
 
 def test_the_commands_of_the_page_print_what_it_says(tmp_path, ray_head, monkeypatch):

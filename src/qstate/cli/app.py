@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 
 from cyclopts import App, Group, Parameter
 
 from qstate import plugins
 from qstate.cli import changes, copies, doctor, entries, jobs, running, stores
-from qstate.cli.failing import exit_code, tell
+from qstate.cli.failing import exit_code, quiet, tell
 
 _COMMANDS = {
     "Values": (
@@ -29,7 +30,8 @@ _COMMANDS = {
 def run(arguments: Sequence[str]) -> int:
     """Run a command; return its exit code."""
     debug = "--debug" in arguments
-    return exit_code(lambda: app()(arguments), debug=debug)
+    with nullcontext() if debug else quiet():
+        return exit_code(lambda: app()(arguments), debug=debug)
 
 
 def app() -> App:

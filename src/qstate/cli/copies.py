@@ -141,7 +141,7 @@ def _summarise(common: Common, copied: Copied, compare: bool, surplus: int) -> i
         printing.document(counted)
     else:
         printing.line(", ".join(f"{number} {name}" for name, number in counted.items()))
-    if copied.conflicts and not common.json:
+    if copied.conflicts and not common.json and not compare:
         tell("qstate: conflicts were left as they stand; --overwrite replaces them")
     differs = compare and bool(copied.copied or surplus)
     return 0 if copied.complete and not differs else FAILED

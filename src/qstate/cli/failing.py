@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from cyclopts import CycloptsError
@@ -55,6 +58,20 @@ def exit_code(command: Callable[[], object], *, debug: bool = False) -> int:
         tell(masked(f"qstate: {_one_line(error)}"))
         return USAGE if _is_usage(error) else FAILED
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what libraries log from between the lines; Python's warnings become lines of ours."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: tell(masked(f"qstate: {message}"))
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logging.disable(before)
 
 
 def tell(text: str) -> None:

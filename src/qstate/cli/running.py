@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +15,6 @@ from qstate.cli.failing import FAILED, UsageError, tell
 from qstate.cli.jobs import print_log
 from qstate.cli.options import Common, OnRay
 from qstate.errors import StateError
-from qstate.runner.connection import load_ray
 from qstate.runner.job import Job
 from qstate.runner.program import Program
 from qstate.runner.status import JobStatus
@@ -49,8 +47,6 @@ def run(
         arguments={name: _value(text) for name, text in _pairs("arg", arg).items()},
         env_vars=_pairs("env", env),
     )
-    load_ray()
-    logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of each step of an upload
     with ExitStack() as opened:
         store = None if state is None else opened.enter_context(connect(state))
         job = on.serverless().run_program(program, state=store)
