@@ -11,7 +11,8 @@ from typing import Literal
 
 from qstate.cli import printing
 from qstate.cli.failing import FAILED, masked
-from qstate.cli.options import OnRay, OnStore
+from qstate.cli.options import OnStore
+from qstate.cli.providers import OnRay
 from qstate.errors import RayUnavailableError, StateError
 from qstate.runner.health import ray_health
 from qstate.store import connect

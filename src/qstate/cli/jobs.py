@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from qstate.cli import printing
 from qstate.cli.failing import FAILED
-from qstate.cli.options import Common, OnJobs
+from qstate.cli.options import Common
+from qstate.cli.providers import OnJobs
 from qstate.cli.readable import moment
 from qstate.errors import StateError
 from qstate.runner.job import Job

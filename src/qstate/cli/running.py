@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from qstate.cli import printing
 from qstate.cli.failing import FAILED, UsageError, tell
 from qstate.cli.jobs import print_log
-from qstate.cli.options import Common, OnRay
+from qstate.cli.options import Common
+from qstate.cli.providers import OnRay
 from qstate.errors import StateError
 from qstate.runner.job import Job
 from qstate.runner.program import Program
