@@ -167,7 +167,7 @@ class ProviderNotFoundError(StateError, LookupError):
 
 
 class JobNotFoundError(StateError, LookupError):
-    """The job server that was asked knows no job of that id."""
+    """Neither a record nor the Ray that was asked knows a job of that id."""
 
 
 class RayUnavailableError(StateError, ConnectionError):

@@ -77,7 +77,9 @@ def test_a_script_runs_where_qstate_is_not_installed(handed, tmp_path):
     assert json.loads(printed)[:2] == ["__main__", ["folder/job.py", "--seed=1"]]
 
 
-@pytest.mark.parametrize("script", ["raise SystemExit(3)", "import sys; sys.exit('no')", "1 / 0"])
+@pytest.mark.parametrize(
+    "script", ["raise SystemExit(3)", "import sys; sys.exit('no')", "1 / 0", "1 +"]
+)
 def test_a_script_ends_as_it_ends_by_itself(handed, tmp_path, script):
     """Its exit code is the same, and so is what it tells of an error, but for where it ran."""
     (tmp_path / "job.py").write_text(script)

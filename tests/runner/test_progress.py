@@ -9,7 +9,6 @@ import nbformat
 from nbclient import NotebookClient
 
 from qstate import Job, Provider, QuantumServerless, connect
-from qstate.runner.job_server import KnownServer
 from qstate.runner.progress import ProgressLine
 from qstate.runner.record import Record, now
 
@@ -64,13 +63,13 @@ def test_in_a_notebook_the_line_is_an_output_that_changes():
     assert log["text"] == "from the job\n"
 
 
-def test_a_notebook_shows_a_job_as_a_table(monkeypatch, tmp_path):
+def test_a_notebook_shows_a_job_as_a_table():
     """What it says of the job can be no markup, and asks no Ray for what has ended."""
     with connect("memory://") as store:
         record = Record("fqs_1", store)
         facts = {"status": "FAILED", "program": "<b>", "error": "a < b", "submitted": now()}
-        record.begin({**facts, "settled": True, "server": "http://127.0.0.1:1"}, {})
-        job = Job("fqs_1", KnownServer("http://127.0.0.1:1"), record)
+        record.begin({**facts, "settled": True}, {})
+        job = Job("fqs_1", None, record, known=record.facts())
         html = job._repr_html_()
     assert html.startswith("<table><tr><td>job</td><td>fqs_1</td></tr>")
     assert "<td>&lt;b&gt;</td>" in html

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 
 from qstate import (
     InvalidProgramError,
@@ -224,20 +225,48 @@ def test_an_ambient_store_that_the_job_cannot_reach(serverless, tmp_path, monkey
     monkeypatch.setenv("QSTATE_URL", f"sqlite:///{tmp_path / 'here.db'}")
     monkeypatch.setattr(whereabouts, "_host", lambda: "notebook 001122334455")
 
-    def tell(keep: bool) -> None:
-        from qstate import get_arguments, save_result
+    def tell(shots: int) -> int:
+        from qstate import get_arguments
 
-        print("arguments", get_arguments())  # noqa: T201
-        if keep:
-            save_result(1)
+        print("arguments", get_arguments(), flush=True)  # noqa: T201
+        return shots
 
-    fine = serverless.run_program(Program(entrypoint=tell, arguments={"keep": False}))
-    fails = serverless.run_program(Program(entrypoint=tell, arguments={"keep": True}))
-    assert fine.result(120) is None
-    assert "arguments {'keep': False}" in fine.logs()
+    job = serverless.run_program(Program(entrypoint=tell, arguments={"shots": 100}))
     with pytest.raises(JobFailedError, match=r"UnreachableStoreError: sqlite.*was opened on host"):
-        fails.result(120)
-    assert [job.job_id for job in serverless.jobs()] == [fails.job_id, fine.job_id]
+        job.result(120)
+    assert "arguments {'shots': 100}\n" in job.logs()
+    [listed] = serverless.jobs()
+    assert (listed.job_id, listed.status()) == (job.job_id, JobStatus.FAILED)
+    assert "UnreachableStoreError" in listed.error
+    assert listed.arguments == {"shots": 100}
+
+
+def test_a_store_in_an_actor(ray_session, ambient):
+    """A record in it makes no process join Ray; the result is in the ambient store as well."""
+
+    def joins() -> str:
+        import ray
+
+        from qstate import current
+
+        before = ray.is_initialized()
+        current()["in_job"] = before
+        return "result"
+
+    store = connect("actor://jobs")
+    serverless = QuantumServerless(ray_session.config())
+    job = serverless.run_program(Program(entrypoint=joins), state=store)
+    assert job.result(120) == "result"
+    assert store["in_job"] is False
+    assert keys_of(job, store) == ["arguments", "log", "record", "result"]
+    script = f"""
+import ray
+job = QuantumServerless().get_job_by_id({job.job_id!r})
+print(job.status(), job.result(), ray.is_initialized())
+"""
+    assert lines_of(script) == ["SUCCEEDED result False"]
+    store.clear(everything=True)
+    ray.kill(ray.get_actor("jobs", namespace="qstate"))
 
 
 def test_an_argument_that_no_store_takes(serverless, ambient):
@@ -266,6 +295,7 @@ def test_an_ambient_store_that_is_down_keeps_no_job_from_running(serverless, tmp
     assert job.wait(60) is JobStatus.SUCCEEDED
     assert job.arguments == {}
     assert job.result() is None
+    assert serverless.get_job_by_id(job.job_id).status() is JobStatus.SUCCEEDED
 
 
 def test_outside_of_a_job():

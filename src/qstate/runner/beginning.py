@@ -7,12 +7,11 @@ import builtins
 import functools
 import inspect
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
 from types import ModuleType, TracebackType
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from qstate.entries import Writer
 from qstate.errors import StateError
@@ -21,8 +20,7 @@ from qstate.injection import Injection
 from qstate.runner.bodies import finished
 from qstate.runner.inside import get_arguments, own_record, save_result
 from qstate.runner.record import now
-
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+from qstate.runner.status import without_colours
 
 
 def begin() -> None:
@@ -81,8 +79,8 @@ def _fail(error: BaseException) -> NoReturn:
     _note(
         status="FAILED",
         ended=now(),
-        error=_COLOUR.sub("", last.splitlines()[0]),
-        traceback=_COLOUR.sub("", text),
+        error=without_colours(last.splitlines()[0]),
+        traceback=without_colours(text),
     )
     sys.excepthook(type(error), error, theirs)
     sys.exit(1)
@@ -100,7 +98,7 @@ def _beyond_this_file(frames: TracebackType | None) -> TracebackType | None:
     below = frames
     while below is not None and below.tb_frame.f_code.co_filename == __file__:
         below = below.tb_next
-    return below or frames
+    return below
 
 
 def _note(**news: Any) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from qstate.errors import StateError
 from qstate.runner.job import Job
 from qstate.runner.job_server import KnownServer
-from qstate.runner.record import Facts, Record, job_ids, pointed_at
+from qstate.runner.record import Facts, Record, ambient_store, job_ids, pointed_at
 from qstate.store import StateStore
 
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
@@ -18,6 +19,14 @@ def recorded_job(job_id: str, store: StateStore) -> Job | None:
     """A job by its record in a store; None: it has none there."""
     facts = Record(job_id, store).facts()
     return _job(job_id, store, facts, KnownServer(facts["server"])) if facts else None
+
+
+def ambient_job(job_id: str) -> Job | None:
+    """A job by its record in the ambient store; None: it has none there, or none can be read."""
+    try:
+        return recorded_job(job_id, ambient_store())
+    except StateError:
+        return None
 
 
 def recorded_jobs(store: StateStore) -> list[Job]:
@@ -42,4 +51,4 @@ def _job(
 ) -> Job:
     state = pointed_at(facts.get("state"))
     stores = [store] if state is None or state == store else [state, store]
-    return Job(job_id, server, Record(job_id, *stores), state, **options)
+    return Job(job_id, server, Record(job_id, *stores), state, known=facts, **options)

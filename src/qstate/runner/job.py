@@ -17,14 +17,14 @@ from qstate.errors import (
 from qstate.handler import StateHandler
 from qstate.runner.following import followed
 from qstate.runner.job_server import JobServer, KnownServer
+from qstate.runner.outcome import PATIENCE, Outcome
 from qstate.runner.progress import ProgressLine
-from qstate.runner.record import Facts, Record, has_ended
-from qstate.runner.status import JobStatus, told_by_ray
+from qstate.runner.record import Facts, Record
+from qstate.runner.status import JobStatus
 from qstate.runner.tables import table
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 1.0
-_PATIENCE: Final = 10.0  # seconds that a Ray may be silent before its job counts as lost
 _LAST_LINES: Final = 20
 
 
@@ -38,6 +38,7 @@ class Job:
         server: The job server of its Ray.
         record: What is kept of it; None: nothing.
         state: The store that it was given.
+        known: What its record is known to have.
         patience: Seconds for which its Ray may be silent before it counts as lost.
 
     Attributes:
@@ -52,14 +53,15 @@ class Job:
         record: Record | None = None,
         state: StateHandler | None = None,
         *,
-        patience: float = _PATIENCE,
+        known: Facts | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self.job_id = job_id
         self.state = state
-        self._server = KnownServer(server.url, server) if isinstance(server, JobServer) else server
         self._record = record or Record(job_id)
-        self._patience = patience
-        self._settled: Facts = {}
+        if isinstance(server, JobServer):
+            server = KnownServer(server.url, server)
+        self._outcome = Outcome(server, self._record, known, patience)
 
     # -- what has become of it -------------------------------------------------------------------
 
@@ -73,7 +75,7 @@ class Job:
             RayUnavailableError: Its Ray does not answer, and it has no record.
             JobNotFoundError: Its Ray does not know it, and it has no record.
         """
-        return self._status(self._patience)
+        return self._outcome.status()
 
     def wait(self, timeout: float | None = None) -> JobStatus:
         """Wait until it has ended.
@@ -128,14 +130,14 @@ class Job:
         if self.status().is_terminal():
             return False
         self._record.note(stopping=True)
-        return self._server().stop(self.job_id)
+        return self._outcome.server().stop(self.job_id)
 
     @property
     def error(self) -> str | None:
         """Why it did not succeed, in a line; None: it did, or it has not ended."""
         if not self.status().is_terminal():
             return None
-        error = self._facts().get("error")
+        error = self._outcome.facts().get("error")
         return None if error is None else str(error)
 
     # -- what it prints --------------------------------------------------------------------------
@@ -147,13 +149,7 @@ class Job:
             RayUnavailableError: Its Ray does not answer, and its record has nothing.
             JobNotFoundError: Its Ray does not know it, and its record has nothing.
         """
-        try:
-            return self._server().logs(self.job_id)
-        except (RayUnavailableError, JobNotFoundError):
-            kept = self._record.log()
-            if kept is None:
-                raise
-            return kept
+        return self._outcome.logs()
 
     def logs_iterator(self) -> Iterator[str]:
         """What it prints, in pieces as they come; ends when the job has ended."""
@@ -173,12 +169,12 @@ class Job:
                 if piece is not None:
                     line.print(piece)
                 elif line.is_shown:
-                    line.show(self._last_status, self._record.progress())
+                    line.show(self._outcome.latest, self._record.progress())
         return self.wait()
 
     def _pieces(self) -> Iterator[str | None]:
         try:
-            server = self._server()
+            server = self._outcome.server()
             server.details(self.job_id)
         except (RayUnavailableError, JobNotFoundError):
             if not self.status().is_terminal():
@@ -196,30 +192,30 @@ class Job:
     @property
     def program(self) -> str:
         """The name of its program; empty where that is not recorded."""
-        return str(self._facts().get("program") or "")
+        return str(self._outcome.facts().get("program") or "")
 
     @property
     def submitted(self) -> datetime | None:
         """When it was submitted, in UTC; None where that is not recorded."""
-        return self._facts().get("submitted")
+        return self._outcome.facts().get("submitted")
 
     @property
     def started(self) -> datetime | None:
         """When it began to run, in UTC; None: it has not, as far as is known."""
-        return self._facts().get("started")
+        return self._outcome.facts().get("started")
 
     @property
     def ended(self) -> datetime | None:
         """When it ended, in UTC; None: it has not, as far as is known."""
-        return self._facts().get("ended")
+        return self._outcome.facts().get("ended")
 
     def __repr__(self) -> str:
         return f"<Job | {self.job_id}>"
 
     def _repr_html_(self) -> str:
         try:
-            status = str(self._status(0))
-            facts = self._facts()
+            status = str(self._outcome.status(at_once=True))
+            facts = self._outcome.facts()
         except StateError as error:
             status, facts = f"unknown: {error}", {}
         rows = [("job", self.job_id), ("program", facts.get("program")), ("status", status)]
@@ -227,71 +223,9 @@ class Job:
         rows.append(("error", facts.get("error")))
         return table(row for row in rows if row[1])
 
-    # -- asking ----------------------------------------------------------------------------------
-
-    _last_status: JobStatus = JobStatus.PENDING
-
-    def _status(self, patience: float) -> JobStatus:
-        if not self._settled:
-            self._last_status = self._asked(time.monotonic() + patience)
-        return self._last_status
-
-    def _asked(self, deadline: float) -> JobStatus:
-        while True:
-            try:
-                details = self._server().details(self.job_id)
-            except (RayUnavailableError, JobNotFoundError) as silence:
-                facts = self._record.facts()
-                if not facts:
-                    raise
-                known = has_ended(facts) or isinstance(silence, JobNotFoundError)
-                if known or time.monotonic() >= deadline:
-                    return self._concluded(facts, silence)
-            else:
-                return self._heard(details)
-            time.sleep(_FIRST_PAUSE)
-
-    def _heard(self, details: dict[str, Any]) -> JobStatus:
-        """What Ray says; a job that it says has ended is settled for good."""
-        status = JobStatus(details["status"])
-        if status.is_terminal():
-            self._settle(details)
-        return status
-
-    def _settle(self, details: dict[str, Any]) -> None:
-        try:
-            known = self._record.facts()
-        except StateError:
-            known = {}
-        if not known.get("settled"):
-            log = self._log_now()
-            news = told_by_ray(details, known, log)
-            self._record.settle(log, **news)
-            known = {**known, **news}
-        self._settled = known
-
-    def _log_now(self) -> str:
-        try:
-            return self.logs()
-        except StateError:
-            return ""
-
-    def _concluded(self, facts: Facts, silence: StateError) -> JobStatus:
-        """What became of a job whose Ray can't say it any more."""
-        stopped = bool(facts.get("stopping")) and facts["status"] != JobStatus.SUCCEEDED
-        if has_ended(facts) and not stopped:
-            return JobStatus(facts["status"])
-        error = "it was stopped" if stopped else f"its Ray went away before it ended: {silence}"
-        status = JobStatus.STOPPED if stopped else JobStatus.FAILED
-        self._record.note(status=str(status), error=error, lost=True)
-        return status
-
-    def _facts(self) -> Facts:
-        return self._settled or self._record.facts()
-
     def _failure(self, status: JobStatus) -> JobFailedError:
-        facts = self._facts()
-        log = "\n".join(self._log_now().splitlines()[-_LAST_LINES:])
+        facts = self._outcome.facts()
+        log = "\n".join(self._outcome.known_logs().splitlines()[-_LAST_LINES:])
         reason = str(facts.get("error") or "no reason is known")
         return JobFailedError(
             f"{self!r} {'was stopped' if status is JobStatus.STOPPED else f'failed: {reason}'}",

@@ -96,8 +96,10 @@ class ComputeResource:
             own_environment: Whether Ray makes an environment for the job, whose interpreter it is
                 then.
         """
-        here = (self.host is None or server.runs_here) and not own_environment
+        here = self.host is None or server.runs_here
         python = self.python or (sys.executable if here else "python")
+        if own_environment:
+            python = "python"
         # Without its address, a job takes any Ray that it finds on this machine.
         address = joined_address() if self.host is None else None
         return ["env", f"RAY_ADDRESS={address}", python] if address else [python]

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from qstate.errors import ProviderNotFoundError
 from qstate.handler import StateHandler
 from qstate.runner.connection import Context
-from qstate.runner.history import recorded_job, recorded_jobs
+from qstate.runner.history import ambient_job, recorded_job, recorded_jobs
 from qstate.runner.job import Job
 from qstate.runner.program import Program
 from qstate.runner.provider import Provider
@@ -184,7 +184,8 @@ class QuantumServerless:
             JobNotFoundError: It has no record, and Ray knows no such job.
             RayUnavailableError: It has no record, and no Ray answers at the selected provider.
         """
-        if (job := recorded_job(job_id, ambient_store() if state is None else state)) is not None:
+        job = ambient_job(job_id) if state is None else recorded_job(job_id, state)
+        if job is not None:
             return job
         server = self._find(None).compute_resource.job_server()
         server.details(job_id)

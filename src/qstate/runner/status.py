@@ -73,7 +73,7 @@ def _error(status: JobStatus, details: Mapping[str, Any], known: Mapping[str, An
 
 def _uncaught(log: str) -> dict[str, str]:
     """What a program that could not note it, or was no program of ours, printed when it failed."""
-    found = list(_TRACEBACK.finditer(_COLOUR.sub("", log)))
+    found = list(_TRACEBACK.finditer(without_colours(log)))
     return {"error": found[-1][1], "traceback": found[-1][0]} if found else {}
 
 
@@ -93,6 +93,16 @@ def _ending(code: int | None) -> str | None:
 def _first_line(message: object) -> str:
     lines = str(message or "").strip().splitlines()
     return lines[0] if lines else "Ray gives no reason"
+
+
+def without_colours(text: str) -> str:
+    r"""A text without the signs that colour it on a terminal.
+
+    Example:
+        >>> without_colours("\x1b[36mray::measure()\x1b[39m")
+        'ray::measure()'
+    """
+    return _COLOUR.sub("", text)
 
 
 def _time(milliseconds: float | None) -> datetime | None:

@@ -20,7 +20,7 @@ from qstate.runner.record import Record, ambient_store, now, pointer
 from qstate.runner.status import JobStatus
 from qstate.store import StateStore
 
-_HERE: Final = 3  # how many calls below the user's own a warning is given
+_USER: Final = 4  # so many calls up from a warning is the user's own
 
 
 def submit_program(program: Program, provider: Provider, state: StateHandler | None) -> Job:
@@ -94,14 +94,14 @@ def _begun(
         if ambient not in stores:
             Record(job_id, ambient).begin(facts, arguments)
             stores.append(ambient)
-    except SerializationError:
-        raise
     except StateError as error:
+        if isinstance(error, SerializationError) and not stores:
+            raise
         warnings.warn(
             f"job {job_id} is not in the list of jobs, as the ambient store can't be written: "
             f"{error}; set QSTATE_URL to one that can",
             RuntimeWarning,
-            stacklevel=_HERE + 1,
+            stacklevel=_USER,
         )
     return Record(job_id, *stores)
 
