@@ -86,7 +86,7 @@ _SHOWN = ("job", "program", "status", "submitted", "ended", "error")
 def _told(job: Job) -> dict[str, Any]:
     told = dict.fromkeys(_SHOWN) | {"job": job.job_id}
     try:
-        told["status"] = str(job._status(0))
+        told["status"] = str(job.status())
         told["program"] = job.program or None
         told["submitted"], told["ended"] = _at(job.submitted), _at(job.ended)
         told["error"] = job.error
