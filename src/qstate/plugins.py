@@ -240,15 +240,15 @@ def _loaded(entry: EntryPoint) -> object:
         if not _manager().is_registered(plugin):
             _manager().register(plugin)
     except Exception as error:
-        raise _unusable(entry, error) from error
+        raise _unusable(entry, error, "loaded") from error
     return plugin
 
 
-def _unusable(entry: EntryPoint, error: Exception) -> PluginError:
+def _unusable(entry: EntryPoint, error: Exception, what: str = "called") -> PluginError:
     name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
     return PluginError(
         f"the plug-in {entry.value!r} of {name}, which implements {entry.name}, "
-        f"can't be used: {type(error).__name__}: {error}; mend it, or uninstall it"
+        f"can't be {what}: {type(error).__name__}: {error}; mend it, or uninstall it"
     )
 
 
