@@ -7,6 +7,11 @@ from .backend import (
     KEEP as KEEP,
     Version as Version,
 )
+from .copying import (
+    Copied as Copied,
+    Outcome as Outcome,
+    copy as copy,
+)
 from .encoded import (
     ABSENT as ABSENT,
 )
@@ -38,6 +43,10 @@ from .errors import (
     UnsupportedOperationError as UnsupportedOperationError,
     ValueTooLargeError as ValueTooLargeError,
     ValueTypeError as ValueTypeError,
+)
+from .exporting import (
+    export_file as export_file,
+    import_file as import_file,
 )
 from .handler import (
     StateHandler as StateHandler,

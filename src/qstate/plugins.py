@@ -26,6 +26,7 @@ from qstate.handler import StateHandler
 __all__ = [
     "Hooks",
     "InjectionContext",
+    "add_commands",
     "backend_for",
     "canonical_url",
     "distribution_of",
@@ -116,6 +117,16 @@ class Hooks:
             one; or None.
         """
 
+    @_hookspec
+    def qstate_cli(self, app: Any) -> None:
+        """Add commands to the command line, by ``app.command(function, name=…)``.
+
+        The entry point of the plug-in is named ``qstate_cli``.
+
+        Args:
+            app: The ``cyclopts.App`` of the command ``qstate``.
+        """
+
 
 @functools.cache
 def _manager() -> pluggy.PluginManager:
@@ -193,6 +204,27 @@ def operation_contexts() -> Callable[..., Sequence[Any]] | None:
     return _manager().subset_hook_caller("qstate_operation", others)
 
 
+def add_commands(app: Any) -> list[PluginError]:
+    """Let plug-ins add commands to the command line.
+
+    Args:
+        app: The ``cyclopts.App``.
+
+    Returns:
+        What kept some of them from it; they are left out, and the others are there.
+    """
+    failed = []
+    for entry in entry_points(group=GROUP, name="qstate_cli"):
+        try:
+            with _loading:
+                plugin = _loaded(entry)
+            others = [other for other in _manager().get_plugins() if other is not plugin]
+            _manager().subset_hook_caller("qstate_cli", others)(app=app)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the command line goes on
+            failed.append(error if isinstance(error, PluginError) else _unusable(entry, error))
+    return failed
+
+
 def distribution_of(scheme: str) -> str:
     """Name and version of the distribution that serves a scheme."""
     distribution = _entry(scheme).dist
@@ -244,12 +276,16 @@ def _loaded(entry: EntryPoint) -> object:
         if not _manager().is_registered(plugin):
             _manager().register(plugin)
     except Exception as error:
-        name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
-        raise PluginError(
-            f"the plug-in {entry.value!r} of {name}, which implements {entry.name}, "
-            f"can't be loaded: {type(error).__name__}: {error}; mend it, or uninstall it"
-        ) from error
+        raise _unusable(entry, error, "loaded") from error
     return plugin
+
+
+def _unusable(entry: EntryPoint, error: Exception, what: str = "called") -> PluginError:
+    name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
+    return PluginError(
+        f"the plug-in {entry.value!r} of {name}, which implements {entry.name}, "
+        f"can't be {what}: {type(error).__name__}: {error}; mend it, or uninstall it"
+    )
 
 
 def _call(scheme: str, hook: str, **arguments: Any) -> Any:

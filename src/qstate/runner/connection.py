@@ -84,7 +84,7 @@ def join_local(**options: Any) -> Context:
     with told(address or "this machine"):
         if opened and address and ":" in address:
             _await(address.removeprefix("ray://"))
-        elif opened and not address and not _runs_here():
+        elif opened and not address and not runs_here():
             options["address"] = "local"
         with _agent_on_a_free_port():
             joined = ray.init(**options)
@@ -132,7 +132,7 @@ def joined_address() -> str | None:
     return str(load_ray().get_runtime_context().gcs_address)
 
 
-def _runs_here() -> bool:
+def runs_here() -> bool:
     """Whether the Ray that was started last on this machine answers; ray.init would wait for it."""
     file = session_folder() / "ray_current_cluster"
     try:
