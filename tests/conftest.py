@@ -14,8 +14,8 @@ pytest_plugins = [
     "tests.servers.mariadb",
     "tests.servers.postgres",
     "tests.servers.ray",
-    "tests.servers.ray_cluster",
     "tests.servers.redis",
+    "tests.servers.ray_cluster",  # after those that it imports, so that pytest rewrites them
 ]
 
 settings.register_profile(
