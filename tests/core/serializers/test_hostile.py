@@ -347,7 +347,7 @@ def test_a_process_with_little_memory_survives():
 def test_nothing_is_imported_or_executed():
     """Names of modules, classes and pickles in the bytes stay bytes."""
     code = """
-        import sys, zoneinfo
+        import sys
         from qstate.serializers import bounds, frame
         from qstate.serializers.codec import ValueCodec
         from qstate import SerializationError
@@ -355,8 +355,10 @@ def test_nothing_is_imported_or_executed():
         names = ["this", "antigravity", "os.system", "cos\\nsystem\\n(S'echo executed'\\ntR."]
         codec = ValueCodec("msgpack")
         codec.encode({"warm": "up"})
-        sys.addaudithook(lambda event, args: event in ("import", "exec", "os.system", "open")
-            and print(event, args))
+        harmful = {"os.system", "os.exec", "subprocess.Popen", "pickle.find_class"}
+        named = {("import", "this"), ("import", "antigravity"), ("import", "os.system")}
+        sys.addaudithook(lambda event, args: (event in harmful
+            or (event, *args[:1]) in named) and print(event, args))
         for number in range(-128, 128):
             for name in names:
                 for value in (name.encode(), msgpack.packb([name, {}]), msgpack.packb(name)):
