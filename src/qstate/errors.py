@@ -199,13 +199,14 @@ class JobFailedError(StateError):
         reason: str = "",
         traceback: str = "",
         log: str = "",
+        key: str | None = None,
     ) -> None:
         told = [message]
         if traceback:
             told.append(traceback.rstrip())
         if log:
             told.append(f"The last lines of its log:\n{log}")
-        super().__init__("\n\n".join(told))
+        super().__init__("\n\n".join(told), key=key)
         self.job_id = job_id
         self.status = status
         self.reason = reason

@@ -9,6 +9,7 @@ from qstate import errors
 from qstate.backend import Version
 from qstate.errors import (
     ConflictError,
+    JobFailedError,
     MissingKeyError,
     StateError,
     StoreUnavailableError,
@@ -41,6 +42,9 @@ def _example(kind):
         error = ConflictError("energy", Version.new(), Version.new())
     elif kind is StoreUnavailableError:
         error = StoreUnavailableError("no answer", outcome="not applied", key="energy")
+    elif kind is JobFailedError:
+        fields = {"job_id": "fqs_1", "status": "STOPPED", "reason": "it was stopped"}
+        error = JobFailedError("it was stopped", **fields, traceback="…", log="a\nb", key="energy")
     else:
         error = kind("something happened", key="energy")
     error.store = "redis://ada:***@localhost"
