@@ -97,6 +97,8 @@ def _stop(job: Job) -> None:
     """After Ctrl-C; a second one leaves without waiting."""
     tell(f"\nstopping job {job.job_id}; Ctrl-C again leaves without waiting for it")
     try:
+        # The terminal tells a Ray that was started for the job of Ctrl-C too: it may be silent.
+        job._record.note(stopping=True)
         job.stop()
         tell(f"job {job.job_id} {job.wait()}")
     except StateError as error:
