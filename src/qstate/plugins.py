@@ -11,7 +11,7 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
@@ -21,6 +21,7 @@ import pluggy
 from qstate.backend import Backend, StateURL, hookimpl
 from qstate.errors import BackendNotFoundError, PluginError
 from qstate.handler import StateHandler
+from qstate.types import ValueType
 
 __all__ = [
     "Hooks",
@@ -93,6 +94,27 @@ class Hooks:
             What it is handed instead, or None to leave that to others.
         """
 
+    @_hookspec
+    def qstate_types(self) -> Iterable[ValueType]:
+        """Types of values that the default serializer shall know.
+
+        The entry point of the plug-in is named ``qstate_types.`` and the package whose types they
+        are, so that it is imported when such a value is met; or ``qstate_types`` alone: when any
+        type is met that nothing else knows.
+        """
+        return ()
+
+    @_hookspec(firstresult=True)
+    def qstate_serializer(self, name: str) -> Any:
+        """Make the serializer for ``serializer=name``.
+
+        The entry point of the plug-in is named ``qstate_serializer``.
+
+        Returns:
+            A :class:`qstate.serializers.Serializer`, whose number is 128 or above; None where
+            another plug-in has that name.
+        """
+
 
 @functools.cache
 def _manager() -> pluggy.PluginManager:
@@ -157,6 +179,29 @@ def injected(state: Any, context: Callable[[], InjectionContext]) -> StateHandle
     return handed
 
 
+def value_types(package: str) -> Iterator[tuple[str, ValueType]]:
+    """The types that plug-ins bring for a package, each with the plug-in that brings it.
+
+    Raises:
+        PluginError: A plug-in can't be imported; a missing package is told as what to install.
+    """
+    for entry in _entries("qstate_types", package):
+        plugin = _loaded(entry, "brings types of values")
+        for known in plugin.qstate_types():
+            yield f"{entry.value} of {_distribution(entry)}", known
+
+
+def serializer(name: str) -> Any:
+    """A plug-in's serializer, or None where there is none of that name."""
+    made = (plugin.qstate_serializer(name=name) for plugin in _implementing("qstate_serializer"))
+    return next((found for found in made if found is not None), None)
+
+
+def _entries(hook: str, package: str) -> list[EntryPoint]:
+    found = entry_points(group=GROUP)
+    return [*found.select(name=hook), *found.select(name=f"{hook}.{package}")]
+
+
 def distribution_of(scheme: str) -> str:
     """Name and version of the distribution that serves a scheme."""
     distribution = _entry(scheme).dist
@@ -196,24 +241,32 @@ def _is_hook(name: str) -> bool:
 
 
 @functools.cache
-def _implementing(hook: str) -> list[object]:
+def _implementing(hook: str) -> list[Any]:
     """The plug-ins whose entries are named after a hook, imported and registered."""
     with _loading:
         return [_loaded(entry) for entry in entry_points(group=GROUP, name=hook)]
 
 
-def _loaded(entry: EntryPoint) -> object:
+def _loaded(entry: EntryPoint, duty: str = "has a say in what tasks are handed") -> Any:
     try:
         plugin = entry.load()
         if not _manager().is_registered(plugin):
             _manager().register(plugin)
-    except Exception as error:
-        name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
+    except ImportError as error:
         raise PluginError(
-            f"the plug-in {entry.value!r} of {name}, which has a say in what tasks are handed, "
+            f"the plug-in {entry.value!r} of {_distribution(entry)}, which {duty}, can't be "
+            f"loaded: {type(error).__name__}: {error}; {_remedy(entry, error.name or '')}"
+        ) from error
+    except Exception as error:
+        raise PluginError(
+            f"the plug-in {entry.value!r} of {_distribution(entry)}, which {duty}, "
             f"can't be loaded: {type(error).__name__}: {error}; mend it, or uninstall it"
         ) from error
     return plugin
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
 
 
 def _call(scheme: str, hook: str, **arguments: Any) -> Any:
