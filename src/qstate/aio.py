@@ -12,7 +12,7 @@ import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
 
 from qstate import clients
 from qstate.awaiting import Bridge, Threaded, await_, pause, run
@@ -24,6 +24,8 @@ from qstate.watching import Change, Changes
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+D = TypeVar("D")
 _END: Final = object()
 
 
@@ -61,7 +63,6 @@ class AsyncStateStore:
         self._on_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, StateStore]
         self._on_loops = weakref.WeakKeyDictionary()
 
-    get = _awaited(StateStore.get)
     set = _awaited(StateStore.set)
     delete = _awaited(StateStore.delete)
     entry = _awaited(StateStore.entry)
@@ -78,6 +79,23 @@ class AsyncStateStore:
     ping = _awaited(StateStore.ping)
     reset = _awaited(StateStore.reset)
     wait_for = _awaited(StateStore.wait_for)
+
+    @overload
+    async def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
+    @overload
+    async def get(self, key: str, default: D, *, type: type[T]) -> T | D: ...
+    @overload
+    async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any: ...
+
+    async def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = None,  # noqa: A002
+    ) -> Any:
+        """As :meth:`qstate.StateStore.get`."""
+        return await run(self._here().get, key, default, type=type)
 
     async def contains(self, key: str) -> bool:
         """Whether something stands under ``key``."""
@@ -185,9 +203,15 @@ class AsyncTransaction:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    async def get(self, key: str, default: Any = None) -> Any:
+    async def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = None,  # noqa: A002
+    ) -> Any:
         """The value under ``key``, as this transaction has left it, or ``default``."""
-        return await run(self._transaction.get, key, default)
+        return await run(self._transaction.get, key, default, type=type)
 
     async def contains(self, key: str) -> bool:
         """Whether something stands under ``key``, as this transaction has left it."""

@@ -65,7 +65,7 @@ def restore_array(stored: list[Any]) -> numpy.ndarray[Any, Any]:
 def describe_scalar(scalar: numpy.generic) -> list[Any]:
     """Type and bytes of a scalar; text keeps the zeros at its end, which arrays cut off."""
     if isinstance(scalar, str):
-        return ["U", str(scalar)]
+        return ["U", str.__str__(scalar)]
     if isinstance(scalar, bytes):
         return ["S", bytes(scalar)]
     return [_describe(scalar.dtype), scalar.tobytes()]
@@ -107,7 +107,7 @@ def _parts_of(kind: numpy.dtype[Any]) -> Any:
         "names": list(kind.names),
         "formats": [_parts_of(field[0]) for field in fields],
         "offsets": [field[1] for field in fields],
-        "titles": [field[2] if len(field) > 2 else None for field in fields],
+        "titles": [(*field, None)[2] for field in fields],
         "itemsize": kind.itemsize,
         "aligned": kind.isalignedstruct,
     }

@@ -53,7 +53,7 @@ def find(module: str, qualname: str) -> type[Any]:
             f"the class {module}.{qualname} of the value is not here: import {module} before the "
             "value is read, or read its fields by get(key, type=dict)"
         )
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def _holds_names(found: object) -> bool:

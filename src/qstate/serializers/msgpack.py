@@ -71,9 +71,7 @@ class MessagePackSerializer:
         try:
             if payload[:1] == b"\xc9" and payload[5] == buffers.NUMBER:
                 packed, views = buffers.taken_apart(payload)
-                return msgpack.unpackb(
-                    packed, ext_hook=Reader(views).hook(0), strict_map_key=False
-                )
+                return msgpack.unpackb(packed, ext_hook=Reader(views).hook(0), strict_map_key=False)
             return msgpack.unpackb(payload, ext_hook=_read, strict_map_key=False)
         except SerializationError:
             raise

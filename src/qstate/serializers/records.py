@@ -32,7 +32,11 @@ class Fields(dict[str, Any]):
 
     def rebuilt(self) -> Any:
         """The value."""
-        return _rebuild(classes.find(self.module, self.qualname), self, self.rest)
+        return self.of(classes.find(self.module, self.qualname))
+
+    def of(self, kind: type[Any]) -> Any:
+        """The value, of a class that was found."""
+        return _rebuild(kind, self, self.rest)
 
     def are_of(self, kind: type) -> bool:
         """Whether these are the fields of a value of that class."""
@@ -45,7 +49,7 @@ class Member:
 
     module: str
     qualname: str
-    name: str | None
+    name: str
     value: Any
 
     def rebuilt(self) -> Any:
@@ -62,6 +66,10 @@ class Member:
         if self.name not in kind.__members__:
             raise SerializationError(f"{kind.__qualname__} has no member {self.name!r}")
         return kind.__members__[self.name]
+
+    def are_of(self, kind: type) -> bool:
+        """Whether it is a member of that class."""
+        return (self.module, self.qualname) == (kind.__module__, kind.__qualname__)
 
     def plain(self) -> Any:
         """What it stands for, without its class."""

@@ -28,8 +28,10 @@ def step(key: Any) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError) or "recursion" in str(error):
         return "nested too deeply"
-    return str(error) if isinstance(error, SerializationError | ValueError | TypeError) else (
-        f"{type(error).__name__}: {error}"
+    return (
+        str(error)
+        if isinstance(error, SerializationError | ValueError | TypeError)
+        else (f"{type(error).__name__}: {error}")
     )
 
 
@@ -67,7 +69,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _can_be_written(value: Any) -> bool:
     try:
-        Writer(lambda: None).pack([value])
+        Writer(lambda: None).nested(2, [value], 0)
     except Exception:  # noqa: BLE001 - the error itself is told by whoever asks for the path
         return False
     return True

@@ -52,7 +52,7 @@ class Writer:
             kind = type(value)
             number = CONTAINERS.get(kind)
             if number is not None:
-                return self._nested(number, list(value), depth)
+                return self.nested(number, list(value), depth)
             known = EXTENSIONS.get(kind)
             if known is not None:
                 return msgpack.ExtType(known[0], known[1](value))
@@ -66,14 +66,14 @@ class Writer:
         if types.is_registered(kind):
             return self._registered(types.type_of(kind), value, depth)
         if isinstance(value, Enum):
-            return self._nested(19, records.member_of(value), depth)
+            return self.nested(19, records.member_of(value), depth)
         if records.is_record(value):
-            return self._nested(20, records.fields_of(value), depth)
+            return self.nested(20, records.fields_of(value), depth)
         if arrays.is_array(value):
             described, data = arrays.describe_array(value)
-            return self._nested(15, [*described, data], depth)
+            return self.nested(15, [*described, data], depth)
         if arrays.is_scalar(value):
-            return self._nested(18, arrays.describe_scalar(value), depth)
+            return self.nested(18, arrays.describe_scalar(value), depth)
         return self._registered(types.type_of(kind), value, depth)
 
     def _registered(self, known: ValueType | None, value: Any, depth: int) -> msgpack.ExtType:
@@ -86,10 +86,10 @@ class Writer:
         self._lend()
         parts = known.encode(value)
         if known.subclasses:
-            return self._nested(20, [*classes.name_of(kind), *parts], depth)
-        return self._nested(21, [known.name, parts], depth)
+            return self.nested(20, [*classes.name_of(kind), *parts], depth)
+        return self.nested(21, [known.name, parts], depth)
 
-    def _nested(self, number: int, value: list[Any], depth: int) -> msgpack.ExtType:
+    def nested(self, number: int, value: list[Any], depth: int) -> msgpack.ExtType:
         """An extension that holds values."""
         if depth >= DEEPEST:
             raise SerializationError(TOO_DEEP)
