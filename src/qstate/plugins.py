@@ -252,15 +252,12 @@ def _loaded(entry: EntryPoint, duty: str = "has a say in what tasks are handed")
         plugin = entry.load()
         if not _manager().is_registered(plugin):
             _manager().register(plugin)
-    except ImportError as error:
-        raise PluginError(
-            f"the plug-in {entry.value!r} of {_distribution(entry)}, which {duty}, can't be "
-            f"loaded: {type(error).__name__}: {error}; {_remedy(entry, error.name or '')}"
-        ) from error
     except Exception as error:
+        module = (error.name or "") if isinstance(error, ImportError) else ""
         raise PluginError(
             f"the plug-in {entry.value!r} of {_distribution(entry)}, which {duty}, "
-            f"can't be loaded: {type(error).__name__}: {error}; mend it, or uninstall it"
+            f"can't be loaded: {type(error).__name__}: {error}; "
+            f"{_install(entry, module) or 'mend it, or uninstall it'}"
         ) from error
     return plugin
 
@@ -288,13 +285,19 @@ def _missing(scheme: str, error: ImportError) -> BackendNotFoundError:
 
 
 def _remedy(entry: EntryPoint, module: str) -> str:
-    """The ``pip install`` that brings a module, by the extras its distribution declares."""
+    """What to do about a module that is missing."""
     name = entry.dist.name if entry.dist else "its plug-in"
+    mend = f"install {module or 'it'}, or mend the plug-in {entry.value!r} of {name}"
+    return _install(entry, module) or mend
+
+
+def _install(entry: EntryPoint, module: str) -> str | None:
+    """The ``pip install`` that brings a module, by the extras its distribution declares."""
     for requirement in (entry.dist.requires if entry.dist else None) or ():
         match = re.match(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w.-]+)['\"]", requirement)
         if match and match[1].lower().replace("-", "_") == module.partition(".")[0]:
-            return f"install it with: pip install '{name}[{match[2]}]'"
-    return f"install {module or 'it'}, or mend the plug-in {entry.value!r} of {name}"
+            return f"install it with: pip install '{entry.dist.name}[{match[2]}]'"  # type: ignore[union-attr]
+    return None
 
 
 def _unlock() -> None:

@@ -49,8 +49,7 @@ def _bytes_of(array: numpy.ndarray[Any, Any]) -> Buffer:
 
 def restore_array(stored: list[Any]) -> numpy.ndarray[Any, Any]:
     """An array as a read-only view of its bytes."""
-    import numpy as np
-
+    np = _numpy()
     described, shape, order, data = stored
     kind = _dtype(described)
     data = memoryview(data).toreadonly()
@@ -73,8 +72,7 @@ def describe_scalar(scalar: numpy.generic) -> list[Any]:
 
 def restore_scalar(stored: list[Any]) -> Any:
     """A scalar of its type and bytes."""
-    import numpy as np
-
+    np = _numpy()
     described, data = stored
     if described in ("U", "S"):
         return np.str_(data) if described == "U" else np.bytes_(data)
@@ -114,15 +112,27 @@ def _parts_of(kind: numpy.dtype[Any]) -> Any:
 
 
 def _dtype(described: Any) -> numpy.dtype[Any]:
-    import numpy as np
-
+    np = _numpy()
     if isinstance(described, list):
         base, shape = described
         return np.dtype((_dtype(base), tuple(shape)))
     if isinstance(described, dict):
         fields = {**described, "formats": [_dtype(part) for part in described["formats"]]}
         aligned = fields.pop("aligned")
-        return np.dtype(fields, align=aligned)  # type: ignore[call-overload, no-any-return]
+        made: numpy.dtype[Any] = np.dtype(fields, align=aligned)  # type: ignore[call-overload]
+        return made
     if not _SIMPLE.match(described) or np.dtype(described).hasobject:
         raise SerializationError(f"an array has a type that is not read: {described!r}")
-    return np.dtype(described)
+    simple: numpy.dtype[Any] = np.dtype(described)
+    return simple
+
+
+def _numpy() -> Any:
+    try:
+        import numpy
+    except ImportError as error:
+        raise SerializationError(
+            "the value holds an array of numpy, which is not installed; install it with: "
+            "pip install 'qstate[numpy]'"
+        ) from error
+    return numpy

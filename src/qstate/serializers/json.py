@@ -16,7 +16,7 @@ _SCALARS: Final = (str, int, bool, type(None))
 
 
 class JSONSerializer:
-    """Values as JSON in UTF-8: ``None``, ``bool``, ``int``, finite ``float``, ``str``, lists, dicts.
+    """Values as JSON in UTF-8: None, bool, int, finite float, str, lists, dicts with text as keys.
 
     Example:
         >>> serializer = JSONSerializer()

@@ -49,7 +49,7 @@ class Member:
 
     module: str
     qualname: str
-    name: str
+    name: str | None
     value: Any
 
     def rebuilt(self) -> Any:
@@ -63,7 +63,7 @@ class Member:
         """The same member of a class that may be another."""
         if issubclass(kind, Flag):
             return kind(self.value)
-        if self.name not in kind.__members__:
+        if self.name is None or self.name not in kind.__members__:
             raise SerializationError(f"{kind.__qualname__} has no member {self.name!r}")
         return kind.__members__[self.name]
 

@@ -18,6 +18,7 @@ _by_name: Final[dict[str, ValueType]] = {}
 _origins: Final[dict[str, str]] = {}
 _asked: Final[set[str]] = set()
 _changing: Final = threading.RLock()
+_BY_USER: Final = "register_type"
 
 
 def register_type(
@@ -64,7 +65,7 @@ def register_type(
     if encode is None or decode is None:
         raise TypeError("a type needs both encode and decode")
     name = name or f"{kind.__module__}.{kind.__qualname__}"
-    _add(ValueType(kind=kind, encode=encode, decode=decode, name=name), "register_type")
+    _add(ValueType(kind=kind, encode=encode, decode=decode, name=name), _BY_USER)
 
 
 def is_registered(kind: type) -> bool:
@@ -114,27 +115,21 @@ def _ask(packages: set[str]) -> None:
 def _add(known: ValueType, origin: str) -> None:
     with _changing:
         standing = _by_name.get(known.name)
-        if standing is not None and _same(standing, known, origin):
+        if standing is not None and origin == _origins[known.name] != _BY_USER:
             return
-        if standing is not None and standing.kind is not known.kind:
+        if standing is not None and not _may_replace(standing, known, origin):
             raise PluginError(
                 f"{_origins[known.name]} and {origin} both have a type named {known.name!r}: "
-                f"{_named(standing.kind)} and {_named(known.kind)}; give one another name="
+                f"{_named(standing.kind)} and {_named(known.kind)}; give one another name, or "
+                "uninstall one"
             )
         _by_name[known.name] = _by_kind[known.kind] = known
         _origins[known.name] = origin
 
 
-def _same(standing: ValueType, known: ValueType, origin: str) -> bool:
-    """Whether a plug-in tells again what it told; a user's own word replaces what stands."""
-    if standing.kind is known.kind and origin != "register_type":
-        if origin != _origins[known.name] != "register_type":
-            raise PluginError(
-                f"{_origins[known.name]} and {origin} both have a type named {known.name!r}; "
-                "uninstall one"
-            )
-        return True
-    return False
+def _may_replace(standing: ValueType, known: ValueType, origin: str) -> bool:
+    """Whether it is the same class registered anew, as a notebook's cell does that runs twice."""
+    return origin == _BY_USER and _named(standing.kind) == _named(known.kind)
 
 
 def _named(kind: type) -> str:
