@@ -77,7 +77,7 @@ def type_of(kind: type) -> ValueType | None:
     """How values of a type are written; plug-ins that may know it are asked."""
     found = _by_kind.get(kind)
     if found is None:
-        _ask({base.__module__.partition(".")[0] for base in kind.__mro__[:-1]})
+        _ask({base.__module__.partition(".")[0] for base in kind.__mro__})
         found = _by_kind.get(kind) or _above(kind)
     return found
 
