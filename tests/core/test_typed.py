@@ -4,14 +4,21 @@ import asyncio
 import collections.abc
 import dataclasses
 import typing
-from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, TypedDict, Union
+from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 
 import numpy as np
 import pytest
 
 from qstate import MissingKeyError, SerializationError
 from tests.core.serializers.samples import (
-    Circuit, Colour, Counted, Frozen, Gate, Model, Point, Struct,
+    Circuit,
+    Colour,
+    Counted,
+    Frozen,
+    Gate,
+    Model,
+    Point,
+    Struct,
 )  # fmt: skip
 
 
@@ -37,10 +44,10 @@ class Checked:
     [
         (1, int, 1),
         (1, float, 1.0),
-        (None, Optional[int], None),
+        (None, int | None, None),
         (None, None, None),
         ("a", int | str, "a"),
-        (1, Union[float, int], 1),
+        (1, float | int, 1),
         (1, Any, 1),
         (1, object, 1),
         ([1, 2], list[int], [1, 2]),
@@ -94,7 +101,7 @@ def test_a_value_is_built_as_the_type(store, value, wanted, expected):
         (True, int, "$: expected int, got bool"),
         (1.0, int, "$: expected int, got float"),
         (1, str, "$: expected str, got int"),
-        (1, Optional[str], "$: expected str | None, got int"),
+        (1, str | None, "$: expected str | None, got int"),
         ({"k": 1.5}, dict[str, int | None], "$.k: expected int | None, got float"),
         ([1, [2, "x"]], list[int | list[int]], "$[1][1]: expected int, got str"),
         ({"a b": 1}, dict[str, str], "$['a b']: expected str, got int"),
@@ -169,7 +176,7 @@ def test_a_store_of_one_type(store):
     gates.set("c", Gate("z"), ttl=60)
     assert dict(gates.items()) == {"a": Gate("x"), "b": Gate("y"), "c": Gate("z")}
     assert gates["b"] == gates.get("b") == Gate("y")
-    assert list(gates.values())[0] == Gate("x")
+    assert next(iter(gates.values())) == Gate("x")
     assert ("a" in gates, "z" in gates, len(gates)) == (True, False, 3)
     assert gates.get("absent") is None
     assert gates.pop("c") == Gate("z")

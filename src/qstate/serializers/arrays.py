@@ -58,7 +58,7 @@ def restore_array(stored: list[Any]) -> numpy.ndarray[Any, Any]:
     array = np.ndarray(tuple(shape), kind, data, order=order)
     if array.nbytes != data.nbytes:
         raise SerializationError("an array has more bytes than its shape says")
-    return array
+    return array  # type: ignore[no-any-return]
 
 
 def describe_scalar(scalar: numpy.generic) -> list[Any]:
@@ -115,11 +115,11 @@ def _dtype(described: Any) -> numpy.dtype[Any]:
     np = _numpy()
     if isinstance(described, list):
         base, shape = described
-        return np.dtype((_dtype(base), tuple(shape)))
+        return np.dtype((_dtype(base), tuple(shape)))  # type: ignore[no-any-return]
     if isinstance(described, dict):
         fields = {**described, "formats": [_dtype(part) for part in described["formats"]]}
         aligned = fields.pop("aligned")
-        made: numpy.dtype[Any] = np.dtype(fields, align=aligned)  # type: ignore[call-overload]
+        made: numpy.dtype[Any] = np.dtype(fields, align=aligned)
         return made
     if not _SIMPLE.match(described) or np.dtype(described).hasobject:
         raise SerializationError(f"an array has a type that is not read: {described!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import pathlib
 import re
@@ -55,13 +56,13 @@ EXAMPLES: dict[str, list[Any]] = {
     "qiskit `QuantumCircuit`": [QuantumCircuit(2)],
     "pandas `DataFrame`, `Series`": [pd.DataFrame({"x": [1.5]}), pd.Series([1, 2], name="s")],
     "pyarrow `Table`, `RecordBatch`": [pa.table({"a": [1]}), pa.record_batch({"a": [1]})],
-    "`namedtuple`, `OrderedDict`, other subclasses": [type("Text", (str,), {})("a")],
+    "`namedtuple`, `OrderedDict`, other subclasses": [collections.OrderedDict(a=1)],
     "`memoryview`, functions, open files": [memoryview(b"a"), lambda: None],
 }  # fmt: skip
 
 
 def table() -> str:
-    """Type × serializer, and what comes back."""
+    """Type by serializer, and what comes back."""
     rows = [f"| type | {' | '.join(SERIALIZERS)} |", "| --- |" + " --- |" * len(SERIALIZERS)]
     for name, values in EXAMPLES.items():
         told = [_told(ValueCodec(serializer), values) for serializer in SERIALIZERS]

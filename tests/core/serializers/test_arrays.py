@@ -1,5 +1,6 @@
 """numpy's arrays and scalars: same dtype, shape, order and bytes; large ones are never copied."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -54,7 +55,8 @@ ARRAYS = {
     "read-only": np.frombuffer(bytes(80)),
 }
 SCALARS = [
-    np.float64(-0.0), np.float64("nan"), np.float32(1.5), np.float16(2), np.int64(-1), np.uint8(255),
+    np.float64(-0.0), np.float64("nan"), np.float32(1.5), np.float16(2), np.int64(-1),
+    np.uint8(255),
     np.bool_(True), np.complex64(1j), np.longdouble(1) / 3, np.datetime64("2024-01-01", "D"),
     np.datetime64("NaT"), np.timedelta64(5, "h"), np.str_("a\0"), np.str_(""), np.bytes_(b"a\0"),
     np.zeros(1, NESTED)[0],
@@ -202,9 +204,8 @@ def test_a_value_with_buffers_that_is_cut_or_altered_is_an_error_or_a_value():
         for mask in (1, 0x80, 0xFF):
             altered = bytearray(data)
             altered[position] ^= mask
-            with pytest.raises(SerializationError):
+            with contextlib.suppress(SerializationError):
                 serializer.decode(bytes(altered))
-                raise SerializationError("a type or a key may be altered to another")
 
 
 def test_without_numpy_an_array_is_told_with_what_to_install():

@@ -12,7 +12,19 @@ from qstate.serializers import classes
 from qstate.serializers.msgpack import MessagePackSerializer
 from tests.core.serializers import samples
 from tests.core.serializers.samples import (
-    Access, Bits, Circuit, Closing, Colour, Counted, Gate, Level, Odd, Plain, Point, Rows, Word,
+    Access,
+    Bits,
+    Circuit,
+    Closing,
+    Colour,
+    Counted,
+    Gate,
+    Level,
+    Odd,
+    Plain,
+    Point,
+    Rows,
+    Word,
 )  # fmt: skip
 
 serializer = MessagePackSerializer()

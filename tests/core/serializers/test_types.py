@@ -45,7 +45,7 @@ def test_a_registered_type_comes_back():
     register_type(Angle, encode=lambda angle: [angle.degrees], decode=lambda parts: Angle(*parts))
     value = [Angle((1, 2)), {"k": Angle(Angle(3))}]
     assert there_and_back(value) == value
-    with pytest.raises(SerializationError, match="no serializer for .*Blob"):
+    with pytest.raises(SerializationError, match=r"no serializer for .*Blob"):
         serializer.encode(Blob(1))
 
 
