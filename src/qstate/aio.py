@@ -20,6 +20,7 @@ from qstate.backend import OffersAsync
 from qstate.locks import Lease, Lock
 from qstate.store import StateStore
 from qstate.transactions import Transaction
+from qstate.typed import AsyncTypedStore
 from qstate.watching import Change, Changes
 
 P = ParamSpec("P")
@@ -150,6 +151,10 @@ class AsyncStateStore:
         """As :meth:`qstate.StateStore.lock`, for ``async with``."""
         keeper = self.store._client or self.store._open()
         return AsyncLock(Lock(self._here(), name, ttl, wait, keeper))
+
+    def typed(self, kind: type[T], /) -> AsyncTypedStore[T]:
+        """As :meth:`qstate.StateStore.typed`."""
+        return AsyncTypedStore(self, kind)
 
     def scope(self, name: str) -> AsyncStateStore:
         """As :meth:`qstate.StateStore.scope`."""

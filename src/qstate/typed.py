@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from qstate.aio import AsyncStateStore
     from qstate.backend import Version
     from qstate.store import StateStore
 
@@ -63,6 +64,31 @@ class TypedStore(MutableMapping[str, T], Generic[T]):
 
     def __repr__(self) -> str:
         return f"{self.store!r}.typed({getattr(self.kind, '__qualname__', self.kind)})"
+
+
+class AsyncTypedStore(Generic[T]):
+    """What ``store.aio.typed(kind)`` gives: the values as of :class:`TypedStore`, awaited."""
+
+    __slots__ = ("kind", "store")
+
+    def __init__(self, store: AsyncStateStore, kind: type[T]) -> None:
+        self.store = store
+        self.kind = kind
+
+    async def get(self, key: str, default: D | None = None) -> T | D | None:
+        """The value under ``key``, checked, or ``default`` where nothing stands."""
+        return await self.store.get(key, default, type=self.kind)
+
+    async def set(self, key: str, value: T, **options: Any) -> Version:
+        """As :meth:`qstate.StateStore.set`."""
+        return await self.store.set(key, value, **options)
+
+    async def items(self) -> AsyncIterator[tuple[str, T]]:
+        """Keys with their values; keys that go while it is read are left out."""
+        async for key in self.store.scan():
+            value: Any = await self.store.get(key, _MISSING, type=self.kind)
+            if value is not _MISSING:
+                yield key, value
 
 
 _MISSING: Any = object()

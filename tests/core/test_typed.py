@@ -189,3 +189,17 @@ def test_a_store_of_one_type(store):
     (gates / "scope")["k"] = Gate("in")
     assert store["scope/k"] == Gate("in")
     assert "typed(Gate)" in repr(gates)
+
+
+def test_an_async_store_of_one_type(store):
+    """Its reads are checked too."""
+
+    async def use():
+        gates = store.aio.typed(Gate)
+        await gates.set("a", Gate("x"))
+        store["b"] = {"gate": "y"}
+        items = {key: value async for key, value in gates.items()}
+        return items, await gates.get("a"), await gates.get("absent", 0)
+
+    items = {"a": Gate("x"), "b": Gate("y")}
+    assert asyncio.run(use()) == (items, Gate("x"), 0)
