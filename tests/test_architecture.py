@@ -9,6 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+BACKENDS = sorted(
+    {
+        entry.module
+        for entry in entry_points(group="qstate")
+        if entry.module.startswith("qstate_backends.")
+    }
+)
 DRIVERS = {
     "actor": {"ray"},
     "memory": set(),
@@ -63,13 +70,24 @@ def test_a_store_loads_no_other_backend_and_no_ray():
     assert not loaded_by(statement) & HEAVY
 
 
-@pytest.mark.parametrize("module", sorted({entry.module for entry in entry_points(group="qstate")}))
+@pytest.mark.parametrize("module", BACKENDS)
 def test_a_backend_loads_no_driver_of_another(module):
     """Importing a backend's module brings its own driver at the most."""
     own = DRIVERS[module.partition(".")[2].partition(".")[0]]
     if "redis" in own:
         own = own | {"fakeredis"}
     assert not loaded_by(f"import {module}") & HEAVY - own
+
+
+def test_a_value_loads_no_package_of_types():
+    """Plain values, and dataclasses, bring neither numpy nor any plug-in for types."""
+    statement = (
+        "import dataclasses, qstate; store = qstate.connect('memory://a'); "
+        "store['k'] = {'a': (1, {2})}; store.get('k', type=dict); "
+        "store['d'] = dataclasses.make_dataclass('D', ['n'])(1); store['d']"
+    )
+    packages = {"numpy", "pandas", "pyarrow", "pydantic", "msgspec", "qiskit"}
+    assert not loaded_by(statement) & packages
 
 
 @pytest.mark.parametrize("folder", ["qstate/testing", "qstate/runner"])

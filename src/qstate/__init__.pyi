@@ -103,12 +103,21 @@ from .runner.tasks import (
 from .serializers.encryption import (
     Keys as Keys,
 )
+from .serializers.types import (
+    register_type as register_type,
+)
 from .store import (
     StateStore as StateStore,
     connect as connect,
 )
 from .transactions import (
     Transaction as Transaction,
+)
+from .typed import (
+    TypedStore as TypedStore,
+)
+from .types import (
+    ValueType as ValueType,
 )
 from .url import (
     StateURL as StateURL,

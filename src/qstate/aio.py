@@ -12,7 +12,7 @@ import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
 
 from qstate import clients
 from qstate.awaiting import Bridge, Threaded, await_, pause, run
@@ -20,10 +20,13 @@ from qstate.backend import OffersAsync
 from qstate.locks import Lease, Lock
 from qstate.store import StateStore
 from qstate.transactions import Transaction
+from qstate.typed import AsyncTypedStore
 from qstate.watching import Change, Changes
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+D = TypeVar("D")
 _END: Final = object()
 
 
@@ -61,7 +64,6 @@ class AsyncStateStore:
         self._on_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, StateStore]
         self._on_loops = weakref.WeakKeyDictionary()
 
-    get = _awaited(StateStore.get)
     set = _awaited(StateStore.set)
     delete = _awaited(StateStore.delete)
     entry = _awaited(StateStore.entry)
@@ -79,6 +81,23 @@ class AsyncStateStore:
     reset = _awaited(StateStore.reset)
     rotate = _awaited(StateStore.rotate)
     wait_for = _awaited(StateStore.wait_for)
+
+    @overload
+    async def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
+    @overload
+    async def get(self, key: str, default: D, *, type: type[T]) -> T | D: ...
+    @overload
+    async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any: ...
+
+    async def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = None,  # noqa: A002
+    ) -> Any:
+        """As :meth:`qstate.StateStore.get`."""
+        return await run(self._here().get, key, default, type=type)
 
     async def contains(self, key: str) -> bool:
         """Whether something stands under ``key``."""
@@ -134,6 +153,10 @@ class AsyncStateStore:
         keeper = self.store._client or self.store._open()
         return AsyncLock(Lock(self._here(), name, ttl, wait, keeper))
 
+    def typed(self, kind: type[T], /) -> AsyncTypedStore[T]:
+        """As :meth:`qstate.StateStore.typed`."""
+        return AsyncTypedStore(self, kind)
+
     def scope(self, name: str) -> AsyncStateStore:
         """As :meth:`qstate.StateStore.scope`."""
         return AsyncStateStore(self.store.scope(name))
@@ -186,9 +209,15 @@ class AsyncTransaction:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    async def get(self, key: str, default: Any = None) -> Any:
+    async def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = None,  # noqa: A002
+    ) -> Any:
         """The value under ``key``, as this transaction has left it, or ``default``."""
-        return await run(self._transaction.get, key, default)
+        return await run(self._transaction.get, key, default, type=type)
 
     async def contains(self, key: str) -> bool:
         """Whether something stands under ``key``, as this transaction has left it."""

@@ -21,6 +21,7 @@ from qstate.errors import (
     ValueTypeError,
 )
 from qstate.lifecycle import Handle
+from qstate.serializers.records import kept_apart
 
 
 class Absent:
@@ -98,6 +99,20 @@ class EncodedStore(Handle):
             return self._codec.decode(data, key, self._prefix)
         except SerializationError as error:
             told = SerializationError(f"{key!r} can't be read: {error}", key=key)
+            raise self._told(told) from error
+
+    def _decode_as(self, key: str, data: Buffer, kind: Any) -> Any:
+        """The value as one of a type that was asked for."""
+        if kind is None:
+            return self._decode(key, data)[0]
+        from qstate.serializers.conversion import convert
+
+        with kept_apart():
+            value = self._decode(key, data)[0]
+        try:
+            return convert(value, kind)
+        except SerializationError as error:
+            told = SerializationError(f"{key!r} is not of the type: {error}", key=key)
             raise self._told(told) from error
 
     def _write_required(

@@ -11,7 +11,7 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -22,6 +22,7 @@ import pluggy
 from qstate.backend import Backend, StateURL, hookimpl
 from qstate.errors import BackendNotFoundError, PluginError
 from qstate.handler import StateHandler
+from qstate.types import ValueType
 
 __all__ = [
     "Hooks",
@@ -127,6 +128,27 @@ class Hooks:
             app: The ``cyclopts.App`` of the command ``qstate``.
         """
 
+    @_hookspec
+    def qstate_types(self) -> Iterable[ValueType]:
+        """Types of values that the default serializer shall know.
+
+        The entry point of the plug-in is named ``qstate_types.`` and the package whose types they
+        are, so that it is imported when such a value is met; or ``qstate_types`` alone: when any
+        type is met that nothing else knows.
+        """
+        return ()
+
+    @_hookspec(firstresult=True)
+    def qstate_serializer(self, name: str) -> Any:
+        """Make the serializer for ``serializer=name``.
+
+        The entry point of the plug-in is named ``qstate_serializer``.
+
+        Returns:
+            A :class:`qstate.serializers.Serializer`, whose number is 128 or above; None where
+            another plug-in has that name.
+        """
+
 
 @functools.cache
 def _manager() -> pluggy.PluginManager:
@@ -225,6 +247,29 @@ def add_commands(app: Any) -> list[PluginError]:
     return failed
 
 
+def value_types(package: str) -> Iterator[tuple[str, ValueType]]:
+    """The types that plug-ins bring for a package, each with the plug-in that brings it.
+
+    Raises:
+        PluginError: A plug-in can't be imported; a missing package is told as what to install.
+    """
+    for entry in _entries("qstate_types", package):
+        plugin = _loaded(entry)
+        for known in plugin.qstate_types():
+            yield f"{entry.value} of {_distribution(entry)}", known
+
+
+def serializer(name: str) -> Any:
+    """A plug-in's serializer, or None where there is none of that name."""
+    made = (plugin.qstate_serializer(name=name) for plugin in _implementing("qstate_serializer"))
+    return next((found for found in made if found is not None), None)
+
+
+def _entries(hook: str, package: str) -> list[EntryPoint]:
+    found = entry_points(group=GROUP)
+    return [*found.select(name=hook), *found.select(name=f"{hook}.{package}")]
+
+
 def distribution_of(scheme: str) -> str:
     """Name and version of the distribution that serves a scheme."""
     distribution = _entry(scheme).dist
@@ -264,13 +309,13 @@ def _is_hook(name: str) -> bool:
 
 
 @functools.cache
-def _implementing(hook: str) -> list[object]:
+def _implementing(hook: str) -> list[Any]:
     """The plug-ins whose entries are named after a hook, imported and registered."""
     with _loading:
         return [_loaded(entry) for entry in entry_points(group=GROUP, name=hook)]
 
 
-def _loaded(entry: EntryPoint) -> object:
+def _loaded(entry: EntryPoint) -> Any:
     try:
         plugin = entry.load()
         if not _manager().is_registered(plugin):
@@ -281,11 +326,16 @@ def _loaded(entry: EntryPoint) -> object:
 
 
 def _unusable(entry: EntryPoint, error: Exception, what: str = "called") -> PluginError:
-    name = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
+    module = (error.name or "") if isinstance(error, ImportError) else ""
     return PluginError(
-        f"the plug-in {entry.value!r} of {name}, which implements {entry.name}, "
-        f"can't be {what}: {type(error).__name__}: {error}; mend it, or uninstall it"
+        f"the plug-in {entry.value!r} of {_distribution(entry)}, which implements {entry.name}, "
+        f"can't be {what}: {type(error).__name__}: {error}; "
+        f"{_install(entry, module) or 'mend it, or uninstall it'}"
     )
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
 
 
 def _call(scheme: str, hook: str, **arguments: Any) -> Any:
@@ -307,13 +357,19 @@ def _missing(scheme: str, error: ImportError) -> BackendNotFoundError:
 
 
 def _remedy(entry: EntryPoint, module: str) -> str:
-    """The ``pip install`` that brings a module, by the extras its distribution declares."""
+    """What to do about a module that is missing."""
     name = entry.dist.name if entry.dist else "its plug-in"
+    mend = f"install {module or 'it'}, or mend the plug-in {entry.value!r} of {name}"
+    return _install(entry, module) or mend
+
+
+def _install(entry: EntryPoint, module: str) -> str | None:
+    """The ``pip install`` that brings a module, by the extras its distribution declares."""
     for requirement in (entry.dist.requires if entry.dist else None) or ():
         match = re.match(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w.-]+)['\"]", requirement)
         if match and match[1].lower().replace("-", "_") == module.partition(".")[0]:
-            return f"install it with: pip install '{name}[{match[2]}]'"
-    return f"install {module or 'it'}, or mend the plug-in {entry.value!r} of {name}"
+            return f"install it with: pip install '{entry.dist.name}[{match[2]}]'"  # type: ignore[union-attr]
+    return None
 
 
 def _unlock() -> None:

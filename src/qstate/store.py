@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from qstate import addresses, keys
 from qstate.backend import KEEP, Delete, Put, Resets, StateURL, Version
@@ -22,6 +22,7 @@ from qstate.errors import (
 from qstate.locks import Lease, Lock
 from qstate.rotation import Rotation, rotate
 from qstate.transactions import Transaction
+from qstate.typed import TypedStore
 from qstate.views import PAGE_SIZE, Items, Values, at_once, pages
 from qstate.watching import Changes
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from qstate.aio import AsyncStateStore
 
 Result = TypeVar("Result")
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 class StateStore(EncodedStore, MutableMapping[str, Any]):
@@ -56,16 +59,49 @@ class StateStore(EncodedStore, MutableMapping[str, Any]):
 
     # -- one key ---------------------------------------------------------------------------------
 
-    def get(self, key: str, default: Any = None) -> Any:
+    @overload
+    def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
+    @overload
+    def get(self, key: str, default: D, *, type: type[T]) -> T | D: ...
+    @overload
+    def get(self, key: str, default: Any = None, *, type: Any = None) -> Any: ...
+
+    def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = None,  # noqa: A002
+    ) -> Any:
         """The value under ``key``, or ``default`` where nothing stands.
 
+        Args:
+            key: What is read.
+            default: What is returned where nothing stands; it is not checked.
+            type: The value is checked against it, and built as one: a dataclass, msgspec Struct,
+                pydantic model, TypedDict, union, ``list[…]``, ``dict[…]`` or any class. A
+                dataclass read as ``dict`` gives its fields.
+
         Raises:
-            SerializationError: Something stands that can't be read.
+            SerializationError: Something stands that can't be read, or is not of the type; the
+                message has the path inside it.
             StoreUnavailableError: The store did not answer in time.
+
+        Example:
+            >>> store = StateStore("memory://docs")
+            >>> store["angles"] = {"theta": 0.1, "phi": 1}
+            >>> store.get("angles", type=dict[str, float])
+            {'theta': 0.1, 'phi': 1.0}
+            >>> store.get("angles", type=dict[str, int])
+            Traceback (most recent call last):
+            qstate.errors.SerializationError: ... $.theta: expected int, got float ...
+            >>> store.clear(everything=True)
         """
         client = self._client or self._open()
         data = client.read_data((keys.join(self._prefix, key),))[0]
-        return default if data is None else self._decode(key, data)[0]
+        if data is None:
+            return default
+        return self._decode(key, data)[0] if type is None else self._decode_as(key, data, type)
 
     def set(
         self,
@@ -408,6 +444,22 @@ class StateStore(EncodedStore, MutableMapping[str, Any]):
                 return work(transaction)
 
         return self._until_settled(client, attempt, attempts)
+
+    def typed(self, kind: type[T], /) -> TypedStore[T]:
+        """This store as one whose values are all of a type, checked when they are read.
+
+        Args:
+            kind: As ``type=`` of :meth:`get`.
+
+        Example:
+            >>> store = StateStore("memory://docs")
+            >>> energies = store.typed(float)
+            >>> energies["ground"] = -1
+            >>> energies["ground"]
+            -1.0
+            >>> store.clear(everything=True)
+        """
+        return TypedStore(self, kind)
 
     # -- waiting ---------------------------------------------------------------------------------
 

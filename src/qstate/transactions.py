@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from qstate import keys
 from qstate.backend import Delete, Operation, Record, Version
 from qstate.encoded import EncodedStore, TimeToLive
-from qstate.errors import StateError, UnsupportedOperationError
+from qstate.errors import UnsupportedOperationError
 
 if TYPE_CHECKING:
     from qstate.locks import Lease
@@ -30,24 +30,32 @@ class Transaction:
         self._client = store._client or store._open()
         self._read: dict[str, Record | None] = {}
         self._written: dict[str, Operation] = {}
-        self._values: dict[str, Any] = {}
         self._lease = lease
         self._token: Token[frozenset[int]] | None = None
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = None,  # noqa: A002
+    ) -> Any:
         """The value under ``key``, as this transaction has left it, or ``default``."""
         joined = keys.join(self._store._prefix, key)
         written = self._written.get(joined)
+        if isinstance(written, Delete):
+            return default
         if written is not None:
-            return default if isinstance(written, Delete) else self._copy(key, joined)
+            return self._store._decode_as(key, written.data, type)
         record = self._record(joined)
-        return default if record is None else self._store._decode(key, record.data)[0]
+        return default if record is None else self._store._decode_as(key, record.data, type)
 
     def set(self, key: str, value: Any, *, ttl: TimeToLive = None) -> Version:
         """Write ``value`` under ``key`` at the end of the transaction; as ``store.set``."""
         seconds = self._store._seconds(self._client, ttl)
         put = self._store._put(self._client, key, value, seconds)
-        self._written[put.key] = put
+        # Arrays may change before the end, so what is written then is a copy of them as they are.
+        self._written[put.key] = put._replace(parts=(put.data,))
         return put.version
 
     def delete(self, key: str) -> bool:
@@ -113,9 +121,3 @@ class Transaction:
         if joined not in self._read:
             self._read[joined] = self._client.read((joined,))[0]
         return self._read[joined]
-
-    def _copy(self, key: str, joined: str) -> Any:
-        written = self._written[joined]
-        if isinstance(written, Delete):
-            raise StateError(f"{key!r} was deleted in this transaction", key=key)
-        return self._store._decode(key, written.data)[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qstate import StateStore, plugins
+from qstate.serializers import types
 
 DISTRIBUTIONS = Path(__file__).parents[1] / "distributions"
 _numbers = itertools.count()
@@ -19,6 +20,8 @@ def _forget_plugins():
     plugins._load.cache_clear()
     plugins._implementing.cache_clear()
     plugins._manager.cache_clear()
+    for known in (types._by_kind, types._by_name, types._origins, types._asked):
+        known.clear()
     importlib.invalidate_caches()
     for name, module in list(sys.modules.items()):
         if str(DISTRIBUTIONS) in (getattr(module, "__file__", None) or ""):

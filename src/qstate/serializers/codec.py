@@ -6,13 +6,21 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from qstate import plugins
 from qstate.backend import Buffer, InvalidURLError
 from qstate.errors import SerializationError
 from qstate.serializers import Serializer, frame
+from qstate.serializers.json import JSONSerializer
 from qstate.serializers.msgpack import MessagePackSerializer
+from qstate.serializers.pickle import PickleSerializer
 from qstate.serializers.transformation import Transformation
 
-SERIALIZERS: Final[Mapping[str, Callable[[], Serializer]]] = {"msgpack": MessagePackSerializer}
+SERIALIZERS: Final[Mapping[str, Callable[[], Serializer]]] = {
+    "msgpack": MessagePackSerializer,
+    "json": JSONSerializer,
+    "pickle": PickleSerializer,
+}
+_READ_BY_ALL: Final = (MessagePackSerializer, JSONSerializer)
 
 
 class ValueCodec:
@@ -33,15 +41,13 @@ class ValueCodec:
     __slots__ = ("_encode", "_number", "_plain", "_readers", "serializer", "transformation")
 
     def __init__(self, serializer: str, transformation: Transformation | None = None) -> None:
-        if serializer not in SERIALIZERS:
-            known = ", ".join(sorted(SERIALIZERS))
-            raise InvalidURLError(f"no serializer named {serializer!r}; known: {known}")
-        self.serializer = SERIALIZERS[serializer]()
+        self.serializer = _serializer(serializer)
         self.transformation = transformation or Transformation()
         self._plain = self.transformation.trivial
         self._number = self.serializer.codec
         self._encode = self.serializer.encode
-        self._readers = {self.serializer.codec: self.serializer.decode}
+        readers = [*(make() for make in _READ_BY_ALL), self.serializer]
+        self._readers = {reader.codec: reader.decode for reader in readers}
 
     def encode(self, value: Any, writer: bytes = b"", key: str = "") -> tuple[Buffer, ...]:
         """The framed bytes of a value, in pieces.
@@ -80,8 +86,26 @@ class ValueCodec:
             payload = self.transformation.undo(opened, scope + key)
         reader = self._readers.get(codec)
         if reader is None:
-            raise SerializationError(f"the value was written by serializer {codec}, unknown here")
+            raise _unread(codec)
         return reader(payload), writer
+
+
+def _serializer(name: str) -> Serializer:
+    made: Serializer | None
+    made = SERIALIZERS[name]() if name in SERIALIZERS else plugins.serializer(name)
+    if made is None:
+        known = ", ".join(sorted(SERIALIZERS))
+        raise InvalidURLError(f"no serializer named {name!r}; known: {known}")
+    return made
+
+
+def _unread(codec: int) -> SerializationError:
+    if codec == PickleSerializer.codec:
+        return SerializationError(
+            "the value is pickled, and this store was not opened with serializer='pickle': only "
+            "do that where every writer is trusted, as unpickling runs what the bytes say"
+        )
+    return SerializationError(f"the value was written by serializer {codec}, unknown here")
 
 
 def _foreign(data: Buffer, transformation: Transformation) -> Any:

@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import datetime as dt
-import enum
 import threading
 import uuid
 
@@ -37,12 +36,6 @@ class Name(str):
     __slots__ = ()
 
 
-class Colour(enum.IntEnum):
-    """A subclass of int."""
-
-    RED = 1
-
-
 class Celsius(float):
     """A subclass of float."""
 
@@ -56,7 +49,6 @@ class Moment(dt.datetime):
     [
         Point(1, 2),
         Name("a"),
-        Colour.RED,
         Celsius(1),
         Moment(2024, 1, 1),
         collections.OrderedDict(a=1),

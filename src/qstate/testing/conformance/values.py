@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -15,6 +17,22 @@ from qstate.errors import MissingKeyError, SerializationError, ValueTooLargeErro
 from qstate.store import StateStore
 from qstate.testing.conformance.faults import declaring_less
 from qstate.testing.conformance.laws import Laws, backend_of, can, found
+
+
+class Outcome(Enum):
+    """An enum of a user's own."""
+
+    KNOWN = "known"
+    LOST = "lost"
+
+
+@dataclass
+class Place:
+    """A dataclass of a user's own."""
+
+    at: Any
+    outcome: Outcome = Outcome.KNOWN
+
 
 VALUES: Final[dict[str, Any]] = {
     "none": None,
@@ -28,6 +46,7 @@ VALUES: Final[dict[str, Any]] = {
     "empties": [[], {}, (), set(), frozenset(), "", b""],
     "odd_keys": {1: "a", (2, 3): "b", None: "c", 2.5: "d"},
     "times": [datetime(2026, 1, 2, 3, 4, 5, 6, UTC), date(2026, 1, 2), timedelta(microseconds=1)],
+    "members": [Outcome.KNOWN, Place(1), Place((Place(None),), Outcome.LOST)],
     "numbers": [Decimal("1.10"), Fraction(1, 3), UUID(int=7)],
 }
 
