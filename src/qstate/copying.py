@@ -102,7 +102,7 @@ def copy(
 
     Example:
         >>> import qstate
-        >>> lab, archive = qstate.connect("memory://lab"), qstate.connect("memory://archive")
+        >>> lab, archive = qstate.connect("memory://docs"), qstate.connect("memory://docs-archive")
         >>> lab.set_many({"run/energy": -1.137, "run/steps": 12})
         >>> qstate.copy(lab, archive, prefix="run/")
         Copied(copied=2, same=0, conflicts=0, refused=0)

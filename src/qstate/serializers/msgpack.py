@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgpack
 
 from qstate.backend import Buffer
-from qstate.errors import SerializationError
+from qstate.errors import PluginError, SerializationError
 from qstate.serializers import bounds, buffers, refusals
 from qstate.serializers.reading import Reader
 from qstate.serializers.writing import Writer, holds_buffer, without_buffers
@@ -78,6 +78,8 @@ class MessagePackSerializer:
             return msgpack.unpackb(payload, ext_hook=restore, strict_map_key=False)
         except SerializationError:
             raise
+        except PluginError as error:
+            raise SerializationError(str(error)) from error
         except Exception as error:
             raise SerializationError(
                 f"the payload can't be read as MessagePack: {bounds.reason(error)}"
