@@ -78,6 +78,7 @@ class Checked:
         ({"gate": "x", "at": [1, 2]}, Frozen, Frozen(gate="x", at=(1, 2))),
         (Struct(1, [Frozen(gate="x")]), Struct, Struct(1, [Frozen(gate="x")])),
         (Struct(1), dict, {"a": 1, "rest": None}),
+        ({Point(x=1): Gate("x")}, dict, {Point(x=1): {"gate": "x", "qubit": 0}}),
         ({"a": "1", "inner": [{"a": 2}]}, Model, Model(a=1, inner=[Model(a=2)])),
         (Model(a=1, inner=[Model(a=2)]), list[Model] | Model, Model(a=1, inner=[Model(a=2)])),
     ],

@@ -141,7 +141,8 @@ def _through(value: Any, settle: Callable[[Any], Any]) -> Any:
     if kind is Member:
         return settle(value)
     if kind is dict:
-        return {_through(key, settle): _through(part, settle) for key, part in value.items()}
+        # A key must be hashable, which a dict of fields is not.
+        return {rebuilt(key): _through(part, settle) for key, part in value.items()}
     if kind in (list, tuple, set, frozenset):
         return kind(_through(part, settle) for part in value)
     return value

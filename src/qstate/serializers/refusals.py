@@ -10,6 +10,7 @@ from qstate.errors import SerializationError
 from qstate.serializers.writing import Writer
 
 _DEEPEST: Final = 100
+_FINE: Final = (int, float, bool, bytes, type(None))
 
 
 def told(value: Any, error: Exception) -> SerializationError:
@@ -50,7 +51,7 @@ def _path_to(value: Any, depth: int = 0) -> str:
     """Where inside a value the part stands that can't be written."""
     if depth < _DEEPEST:
         for way, part in _parts(value):
-            if not _can_be_written(part):
+            if type(part) not in _FINE and not _can_be_written(part):
                 return "$" + way + _path_to(part, depth + 1)[1:]
     return "$"
 
