@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import paper, report
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -15,16 +15,25 @@ CHART = ROOT / "docs" / "performance.svg"
 
 
 def filled(page: str, data: dict[str, object]) -> str:
-    """The page with the text between each pair of marks made anew."""
+    """The page with the text between each pair of marks made anew.
+
+    Raises:
+        ValueError: The page has no place for one of them.
+    """
     results = report.from_json(data)
     texts = {
         "machine": f"{data['machine']}; {_packages(data)}; {str(data['measured'])[:10]}.",
         "promises": report.promises(results),
+        "paper": paper.computed(results),
         "tables": "\n\n".join(report.table(result) for result in results),
     }
     for name, text in texts.items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        page = between.sub(lambda marks, text=text: f"{marks[1]}\n{text}\n{marks[2]}", page)
+        page, places = between.subn(
+            lambda marks, text=text: f"{marks[1]}\n{text}\n{marks[2]}", page
+        )
+        if not places:
+            raise ValueError(f"{PAGE} has no place marked {name}")
     return page
 
 

@@ -18,7 +18,7 @@ _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('qstate'))"
 # lasts, and behind the byte 255 stand applied operations.
 _TELLING: Final = (
     """CREATE OR REPLACE FUNCTION "{table}_tell"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    PERFORM pg_notify(TG_TABLE_NAME, encode(coalesce(NEW."key", OLD."key"), 'hex'));
+    PERFORM pg_notify('{table}', encode(coalesce(NEW."key", OLD."key"), 'hex'));
     RETURN NULL;
     END $$""",
     """CREATE OR REPLACE TRIGGER "{table}_put" AFTER INSERT ON "{table}" FOR EACH ROW
