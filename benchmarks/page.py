@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import paper, report
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -21,11 +21,12 @@ def filled(page: str, data: dict[str, object]) -> str:
     texts = {
         "machine": f"{data['machine']}; {_packages(data)}; {str(data['measured'])[:10]}.",
         "promises": report.promises(results),
+        "paper": paper.text(results),
         "tables": "\n\n".join(report.table(result) for result in results),
     }
     for name, text in texts.items():
-        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        page = between.sub(lambda marks, text=text: f"{marks[1]}\n{text}\n{marks[2]}", page)
+        between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page = between.sub(lambda marks, text=text: f"{marks[1]}\n{text}\n\n{marks[2]}", page)
     return page
 
 

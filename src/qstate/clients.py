@@ -83,7 +83,15 @@ class Client:
 
     def read_data(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """The data under keys."""
-        return self._call(self._read_data, keys)
+        started = (
+            time.monotonic()
+        )  # as _call, of which the most frequent call spares itself a layer
+        try:
+            data = self._read_data(keys)
+        except StateError as error:
+            return self._after(error, started, self._read_data, keys)
+        self._answered = True
+        return data
 
     def put(self, puts: Sequence[Put]) -> None:
         """Write without requirements. Where the answer is lost, the versions tell what happened.
@@ -94,7 +102,14 @@ class Client:
         """
         started = time.monotonic()
         try:
-            self._call(self._write, puts)
+            self._write(puts)
+        except StateError as error:
+            self._put_after(error, started, puts)
+        self._answered = True
+
+    def _put_after(self, error: StateError, started: float, puts: Sequence[Put]) -> None:
+        try:
+            self._after(error, started, self._write, puts)
         except StoreUnavailableError as lost:
             if lost.outcome != "unknown" or not self._stands(puts, lost, started):
                 raise
@@ -144,13 +159,23 @@ class Client:
         try:
             result = call(*args, **kwargs)
         except StateError as error:
-            harmless = call in self._harmless
-            if not self._may_repeat(self._told(error), harmless):
-                raise
-            again = functools.partial(call, *args, **kwargs)
-            return self._again(again, error, started, harmless)
+            return self._after(error, started, call, *args, **kwargs)
         self._answered = True
         return result
+
+    def _after(
+        self,
+        error: StateError,
+        started: float,
+        call: Callable[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """What a call gives that failed at first, where it may be made again."""
+        harmless = call in self._harmless
+        if not self._may_repeat(self._told(error), harmless):
+            raise error
+        return self._again(functools.partial(call, *args, **kwargs), error, started, harmless)
 
     def _again(self, call: Callable[[], R], error: StateError, started: float, harmless: bool) -> R:
         """Repeat a call that did no harm, within what is left of its timeout."""
@@ -244,6 +269,7 @@ def _timeout(url: StateURL, options: Mapping[str, Any]) -> float:
 
 _lock = threading.Lock()
 _clients: dict[object, Client] = {}
+_making: dict[object, threading.RLock] = {}
 _dropped: deque[Client] = deque()
 _inherited: list[object] = []
 _holders: weakref.WeakValueDictionary[int, Holder] = weakref.WeakValueDictionary()
@@ -257,18 +283,27 @@ def acquire(url: StateURL, options: Mapping[str, Any]) -> Client:
         options: The query and the keywords that the backend is made with.
     """
     key = (url, tuple(sorted((name, repr(value)) for name, value in options.items())))
+    if (client := _held(key)) is not None:
+        return client
+    # One lock for each address: making a backend takes time, and may open another store.
+    with _making.setdefault(key, threading.RLock()):
+        if (client := _held(key)) is not None:
+            return client
+        client = Client(key, url, options)
+        with _lock:
+            _clients[key] = client
+            client.holders = 1
+        _making.pop(key, None)
+        return client
+
+
+def _held(key: object) -> Client | None:
+    """The client that is there, held once more."""
     with _lock:
         client = _clients.get(key)
         if client is not None:
             client.holders += 1
-            return client
-    made = Client(key, url, options)  # without the lock: its backend may open another store
-    with _lock:
-        client = _clients.setdefault(key, made)
-        client.holders += 1
-    if client is not made:
-        made.backend.close()
-    return client
+        return client
 
 
 def retain(client: Client) -> Client:
@@ -326,6 +361,7 @@ def _abandon() -> None:
     _lock = threading.Lock()
     _inherited.append((dict(_clients), list(_dropped)))
     _clients.clear()
+    _making.clear()
     _dropped.clear()
     for holder in list(_holders.values()):
         holder._client = None

@@ -103,7 +103,7 @@ class StateStore(EncodedStore, MutableMapping[str, Any]):
             >>> store.clear(everything=True)
         """
         client = self._client or self._open()
-        put = self._put(client, key, value, self._seconds(client, ttl))
+        put = self._put(client, key, value, None if ttl is None else self._seconds(client, ttl))
         if if_version is None:
             client.put((put,))
         else:

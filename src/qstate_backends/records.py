@@ -70,10 +70,12 @@ class Records:
             return None
         key, version, _, ttl = operation
         expires_at = None
-        if isinstance(ttl, Keep):
+        if ttl is None:
+            pass
+        elif isinstance(ttl, Keep):
             standing = self._all.get(key)
             expires_at = standing and standing.expires_at
-        elif ttl is not None:
+        else:
             expires_at = self._expiries.add(key, ttl)
         return _new(Record, (version, operation.data, expires_at))
 
