@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import struct
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,7 +124,8 @@ class Version(bytes):
         now = time.time_ns()
         # RFC 9562, 6.2, method 3: the 12 bits after the milliseconds hold their fraction.
         high = now // 1_000_000 << 16 | 0x7000 | (now % 1_000_000 << 12) // 1_000_000
-        return cls(_halves(high, 0x8000000000000000 | _random_bits(62)))
+        low = 0x8000000000000000 | _random_bits(62)
+        return cls((high << 64 | low).to_bytes(16))
 
     @classmethod
     def derived(cls, data: Buffer) -> Version:
@@ -150,7 +150,6 @@ class Version(bytes):
         return f"Version('{self}')"
 
 
-_halves = struct.Struct(">QQ").pack
 _source = random.Random(os.urandom(32))
 _random_bits = _source.getrandbits
 if hasattr(os, "register_at_fork"):  # a child would otherwise make its parent's versions again
