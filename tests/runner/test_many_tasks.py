@@ -13,7 +13,7 @@ TASKS, EACH = 64, 20
 
 
 def test_sixty_four_tasks_lose_nothing(redis_server):
-    """As many at once as Ray has room for. Each counts on a key of all, on one of four, and writes keys of its own; all of it stands."""
+    """As many at once as Ray has room for: what each counts and writes is there in the end."""
 
     def hammer(state, task):
         for number in range(EACH):
