@@ -266,6 +266,7 @@ def _timeout(url: StateURL, options: Mapping[str, Any]) -> float:
 
 
 _lock = threading.Lock()
+_making = threading.RLock()  # one client at a time; a backend may open another store, for a journal
 _clients: dict[object, Client] = {}
 _dropped: deque[Client] = deque()
 _inherited: list[object] = []
@@ -280,17 +281,21 @@ def acquire(url: StateURL, options: Mapping[str, Any]) -> Client:
         options: The query and the keywords that the backend is made with.
     """
     key = (url, tuple(sorted((name, repr(value)) for name, value in options.items())))
+    with _making:
+        client = _known(key)
+        if client is None:
+            client = Client(key, url, options)
+            with _lock:
+                client.holders += 1
+                _clients[key] = client
+    return client
+
+
+def _known(key: object) -> Client | None:
     with _lock:
         client = _clients.get(key)
         if client is not None:
             client.holders += 1
-            return client
-    made = Client(key, url, options)  # without the lock: its backend may open another store
-    with _lock:
-        client = _clients.setdefault(key, made)
-        client.holders += 1
-    if client is not made:
-        made.backend.close()
     return client
 
 
@@ -345,8 +350,8 @@ def _abandon() -> None:
     They are kept, not closed: closing would say goodbye on the parent's sockets, and tell SQLite
     that the parent's files are done with.
     """
-    global _lock  # the parent's may have been held by another thread
-    _lock = threading.Lock()
+    global _lock, _making  # the parent's may have been held by another thread
+    _lock, _making = threading.Lock(), threading.RLock()
     _inherited.append((dict(_clients), list(_dropped)))
     _clients.clear()
     _dropped.clear()
