@@ -267,6 +267,7 @@ def _timeout(url: StateURL, options: Mapping[str, Any]) -> float:
 
 _lock = threading.Lock()
 _clients: dict[object, Client] = {}
+_making: dict[object, threading.RLock] = {}
 _dropped: deque[Client] = deque()
 _inherited: list[object] = []
 _holders: weakref.WeakValueDictionary[int, Holder] = weakref.WeakValueDictionary()
@@ -280,18 +281,27 @@ def acquire(url: StateURL, options: Mapping[str, Any]) -> Client:
         options: The query and the keywords that the backend is made with.
     """
     key = (url, tuple(sorted((name, repr(value)) for name, value in options.items())))
+    if (client := _held(key)) is not None:
+        return client
+    # One lock for each address: making a backend takes time, and may open another store.
+    with _making.setdefault(key, threading.RLock()):
+        if (client := _held(key)) is not None:
+            return client
+        client = Client(key, url, options)
+        with _lock:
+            _clients[key] = client
+            client.holders = 1
+        _making.pop(key, None)
+        return client
+
+
+def _held(key: object) -> Client | None:
+    """The client that is there, held once more."""
     with _lock:
         client = _clients.get(key)
         if client is not None:
             client.holders += 1
-            return client
-    made = Client(key, url, options)  # without the lock: its backend may open another store
-    with _lock:
-        client = _clients.setdefault(key, made)
-        client.holders += 1
-    if client is not made:
-        made.backend.close()
-    return client
+        return client
 
 
 def retain(client: Client) -> Client:
@@ -349,6 +359,7 @@ def _abandon() -> None:
     _lock = threading.Lock()
     _inherited.append((dict(_clients), list(_dropped)))
     _clients.clear()
+    _making.clear()
     _dropped.clear()
     for holder in list(_holders.values()):
         holder._client = None
