@@ -35,13 +35,13 @@ def unused() -> Iterator[Result]:
     """What a watch of another key and a plug-in cost those who use neither, beside them in use."""
     if shutil.which("valgrind") is None:
         return
-    for name, operation in (("get", "store.get('key')"), ("set", "store.set('key', SMALL)")):
-        counts = {
-            "as it is": count(_MEMORY, operation),
-            "with a watch of another key": count(_WATCHED, operation),
-            "with a plug-in told of each operation": count(_MEMORY, operation, _OBSERVED),
-        }
-        yield counted(f"memory {name}, what else is in use", "instructions", counts)
+    both = "store.get('key'); store.set('key', SMALL)"
+    counts = {
+        "as it is": count(_MEMORY, both),
+        "with a watch of another key": count(_WATCHED, both),
+        "with a plug-in told of each operation": count(_MEMORY, both, _OBSERVED),
+    }
+    yield counted("memory get and set, what else is in use", "instructions", counts)
 
 
 def count(setting: str, operation: str, *paths: Path) -> int:
