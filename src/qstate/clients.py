@@ -266,8 +266,8 @@ def _timeout(url: StateURL, options: Mapping[str, Any]) -> float:
 
 
 _lock = threading.Lock()
-_making = threading.RLock()  # one client at a time; a backend may open another store, for a journal
 _clients: dict[object, Client] = {}
+_making: dict[object, threading.RLock] = {}
 _dropped: deque[Client] = deque()
 _inherited: list[object] = []
 _holders: weakref.WeakValueDictionary[int, Holder] = weakref.WeakValueDictionary()
@@ -281,22 +281,27 @@ def acquire(url: StateURL, options: Mapping[str, Any]) -> Client:
         options: The query and the keywords that the backend is made with.
     """
     key = (url, tuple(sorted((name, repr(value)) for name, value in options.items())))
-    with _making:
-        client = _known(key)
-        if client is None:
-            client = Client(key, url, options)
-            with _lock:
-                client.holders += 1
-                _clients[key] = client
-    return client
+    if (client := _held(key)) is not None:
+        return client
+    # One lock for each address: making a backend takes time, and may open another store.
+    with _making.setdefault(key, threading.RLock()):
+        if (client := _held(key)) is not None:
+            return client
+        client = Client(key, url, options)
+        with _lock:
+            _clients[key] = client
+            client.holders = 1
+        _making.pop(key, None)
+        return client
 
 
-def _known(key: object) -> Client | None:
+def _held(key: object) -> Client | None:
+    """The client that is there, held once more."""
     with _lock:
         client = _clients.get(key)
         if client is not None:
             client.holders += 1
-    return client
+        return client
 
 
 def retain(client: Client) -> Client:
@@ -350,10 +355,11 @@ def _abandon() -> None:
     They are kept, not closed: closing would say goodbye on the parent's sockets, and tell SQLite
     that the parent's files are done with.
     """
-    global _lock, _making  # the parent's may have been held by another thread
-    _lock, _making = threading.Lock(), threading.RLock()
+    global _lock  # the parent's may have been held by another thread
+    _lock = threading.Lock()
     _inherited.append((dict(_clients), list(_dropped)))
     _clients.clear()
+    _making.clear()
     _dropped.clear()
     for holder in list(_holders.values()):
         holder._client = None

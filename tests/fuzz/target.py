@@ -74,7 +74,7 @@ def seeds() -> list[bytes]:
     found = []
     for example in EXAMPLES:
         data = example.file.read_bytes()
-        if len(data) > 2048:
+        if len(data) > 8192:
             continue
         payload = bytes(frame.open_frame(data).payload) if frame.is_frame(data) else data
         found += [b"\0" + data, b"\1" + payload, b"\2\1" + payload, b"\7" + payload]

@@ -7,6 +7,7 @@ exists. To add some, add to `EXAMPLES` here, run it, and commit both files of ea
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import os
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,8 @@ from typing import Any
 from unittest import mock
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from qstate.entries import Writer, encode_writer
 from qstate.serializers.codec import ValueCodec
@@ -87,6 +90,28 @@ def codec(options: dict[str, Any]) -> ValueCodec:
     return ValueCodec(options.get("serializer", "msgpack"), transformation)
 
 
+class Basis(enum.StrEnum):
+    """An enum of the user's own."""
+
+    X = "x"
+
+
+class Access(enum.Flag):
+    """Flags of the user's own."""
+
+    READ = 1
+    WRITE = 2
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A dataclass of the user's own."""
+
+    name: str
+    angles: tuple[float, ...] = ()
+    basis: Basis = Basis.X
+
+
 EXAMPLES = [
     Example("plain", {"k": 42, "name": "abc", "xs": [0, -1, 2.5], "raw": b"\x00\xff", "no": None}),
     Example("writer", [True, False], writer=WRITER),
@@ -111,6 +136,13 @@ EXAMPLES = [
     Example("fraction", [Fraction(-1, 3), Fraction(2**70, 3)]),
     Example("uuid", UUID(int=2**100 + 1)),
     Example("path", [Path("a/b.txt"), PurePosixPath("/x"), PureWindowsPath("C:/x")]),
+    Example("enum", [Basis.X, Access.READ, Access.READ | Access.WRITE]),
+    Example("dataclass", [Gate("rx", (0.5,)), Gate("h")]),
+    Example("array", [np.arange(6.0).reshape(2, 3), np.array(1, ">i2"), np.zeros((0, 2), "M8[s]")]),
+    Example("array-fields", np.array([(1, 2.5)], [("n", "<i4"), ("x", "<f8")])),
+    Example("array-large", {"state": (np.arange(600, dtype="<f8"), "behind the value")}),
+    Example("scalar", [np.float32(0.5), np.str_("é"), np.datetime64("2026-11-28", "D")]),
+    Example("serializer-json", {"energy": -1.137, "é": [1, None]}, (("serializer", "json"),)),
     Example("zstd", LONG, (("compress", "zstd"),), same_bytes=False),
     Example("zstd-padded", bytes(1 << 20), (("compress", "zstd"),), same_bytes=False),
     Example("lz4", LONG, (("compress", "lz4"),), same_bytes=False),

@@ -50,7 +50,7 @@ def store():
     "value",
     [Colour.RED, Level.LOW, Word.YES, Access.READ, Access.READ | Access.WRITE, Access(0), Bits(3),
      Odd.OBJECT],
-    ids=repr,
+    ids=str,
 )  # fmt: skip
 def test_a_member_of_an_enum_is_the_same_member(value):
     """Never the number or text that it stands for; as a key and inside too."""
