@@ -58,7 +58,7 @@ class Group:
     per: int = 1
     rounds: int = 15
     seconds: float = 0.05
-    budget: float = 20
+    budget: float = 8
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import measuring, page, paper, report
+from benchmarks import __main__ as command_line, measuring, page, paper, report
 
 
 def test_the_page_is_made_from_the_results():
@@ -55,3 +55,24 @@ def test_the_slower_subject_has_the_greater_ratio():
     one, other = measuring.measure(group).measurements
     assert one.ratio == 1
     assert other.ratio > 1
+
+
+def test_a_benchmark_that_fails_loses_no_other(tmp_path, monkeypatch, capsys):
+    """The results of the others are written, and it is named at the end."""
+    for name in ("RESULTS", "PAGE", "CHART"):
+        monkeypatch.setattr(page, name, tmp_path / name.lower())
+    marks = ("machine", "promises", "paper", "tables")
+    page.PAGE.write_text("".join(f"<!-- {mark} -->\n\n<!-- end -->\n" for mark in marks))
+
+    def run(command, _):
+        name, file = command[3], Path(command[4].removeprefix("--json="))
+        if name != "failing":
+            report.write_json([measuring.counted(name, "bytes", {"each": 42.0})], file)
+        return name != "failing"
+
+    monkeypatch.setattr(command_line, "_ends_well", run)
+    assert command_line._record(["one", "failing", "other"], None) == 1
+    written = report.from_json(json.loads(page.RESULTS.read_text("utf-8")))
+    assert [result.title for result in written] == ["one", "other"]
+    assert "**other**" in page.PAGE.read_text("utf-8")
+    assert "not measured to their end: failing" in capsys.readouterr().err
