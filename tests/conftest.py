@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -17,6 +18,10 @@ pytest_plugins = [
     "tests.servers.redis",
     "tests.servers.ray_cluster",  # after those that it imports, so that pytest rewrites them
 ]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what runs in the background; commands that the tests interrupt inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "qstate",
