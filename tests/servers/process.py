@@ -68,7 +68,7 @@ class ServerProcess:
         ready: Callable[[], object],
         *,
         folder: Path | None = None,
-        timeout: float = 30.0,
+        timeout: float = 120.0,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.command = [str(part) for part in command]
