@@ -17,6 +17,7 @@ class RedisConformance(BackendConformance):
     def store(self, server):
         self.server = server
         with qstate.connect(server.url) as store:
+            store.clear(everything=True)  # other tests use the server too
             yield store
             store.clear(everything=True)
 
@@ -78,6 +79,7 @@ class TestRedisCached(RedisConformance):
     def store(self, redis_server):
         self.server = redis_server
         with qstate.connect(redis_server.url, cache=1000) as store:
+            store.clear(everything=True)
             yield store
             store.clear(everything=True)
 

@@ -37,18 +37,7 @@ class MariaDBServer(ServerProcess):
         data = self._home / "data"
         setup = self._home / "setup.sql"
         setup.write_text(_SETUP)
-        subprocess.run(
-            (
-                "mariadb-install-db",
-                "--no-defaults",
-                f"--datadir={data}",
-                "--skip-test-db",
-                "--auth-root-authentication-method=normal",
-            ),
-            check=True,
-            capture_output=True,
-            cwd=self._home,
-        )
+        _install(data)
         command = (
             server,
             "--no-defaults",
@@ -102,6 +91,23 @@ class MariaDBServer(ServerProcess):
             super().__exit__(*error)
         finally:
             shutil.rmtree(self._home)
+
+
+def _install(data: Path) -> None:
+    """Make an empty folder of data; on a busy machine the first try may fail."""
+    command = (
+        "mariadb-install-db",
+        "--no-defaults",
+        f"--datadir={data}",
+        "--skip-test-db",
+        "--auth-root-authentication-method=normal",
+    )
+    for _ in range(3):
+        done = subprocess.run(command, check=False, capture_output=True, cwd=data.parent)
+        if done.returncode == 0:
+            return
+        shutil.rmtree(data, ignore_errors=True)
+    raise RuntimeError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr).decode()}")
 
 
 def program() -> str:
