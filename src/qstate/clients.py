@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import functools
+import gc
 import os
 import random
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
@@ -323,7 +325,8 @@ def drop(client: Client) -> None:
     """As release, for a store that was never closed and is collected: it never waits for a lock.
 
     A collection may begin inside acquire, in the thread that holds the lock; then the client is
-    given back the next time one is dropped.
+    given back the next time one is dropped. It may begin inside a backend, too, in the thread that
+    holds a lock which closing asks for; then another thread closes.
     """
     _dropped.append(client)
     if not _lock.acquire(blocking=False):
@@ -332,8 +335,28 @@ def drop(client: Client) -> None:
         unused = [client for client in _drain() if _let_go(client)]
     finally:
         _lock.release()
+    if unused and _collecting == threading.get_ident():
+        with contextlib.suppress(RuntimeError):  # the process ends, and closes what is left
+            _thread.start_new_thread(_close, (unused,))  # Thread.start would wait for locks
+    else:
+        _close(unused)
+
+
+def _close(unused: Iterable[Client]) -> None:
     for client in unused:
         client.backend.close()
+
+
+_collecting = 0
+"""The thread in which Python collects what refers to itself; 0: none does."""
+
+
+def _note_collection(phase: str, _: object) -> None:
+    global _collecting
+    _collecting = threading.get_ident() if phase == "start" else 0
+
+
+gc.callbacks.append(_note_collection)
 
 
 def _drain() -> Iterator[Client]:

@@ -18,7 +18,7 @@ class TestSQLite(SQLConformance):
     @pytest.fixture
     def store(self, tmp_path):
         self.path = tmp_path / "state.db"
-        with qstate.connect(f"sqlite:///{self.path}?timeout=20") as self.store:
+        with qstate.connect(f"sqlite:///{self.path}") as self.store:
             yield self.store
 
     def rows(self, sql, *values):

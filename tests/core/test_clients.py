@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import threading
 import multiprocessing
 
 import pytest
@@ -83,6 +84,24 @@ def test_a_store_that_is_forgotten_is_closed(made):
     del scope
     gc.collect()
     assert made[0].closed == 1
+
+
+def test_a_collection_inside_a_backend_waits_for_none_of_its_locks(made, monkeypatch):
+    """A store that is part of a ring may be collected in any call: another thread closes then."""
+    lock, closed = threading.Lock(), threading.Event()
+
+    def close():
+        with lock:
+            closed.set()
+
+    ring = [StateStore("plain://a")]
+    ring.append(ring)
+    monkeypatch.setattr(made[0], "close", close)
+    del ring
+    with lock:  # as in a call of the backend
+        gc.collect()
+        assert not closed.is_set()
+    assert closed.wait(20)
 
 
 def test_collecting_a_closed_store_changes_nothing(made):

@@ -169,11 +169,12 @@ class LMDBBackend:
                     break
                 if time.monotonic() > give_up:
                     raise TimeoutError("another process did not end its turn to write")
-                time.sleep(0.001)
+                time.sleep(0.0005)
             try:
                 yield
             finally:  # a child forked meanwhile has the file open too
                 fcntl.flock(turn, fcntl.LOCK_UN)
+                time.sleep(0.001)  # so that those who wait have theirs
 
 
 @backend.hookimpl

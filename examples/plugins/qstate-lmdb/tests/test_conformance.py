@@ -13,7 +13,7 @@ class TestLMDB(BackendConformance):
 
     @pytest.fixture
     def store(self, tmp_path):
-        with qstate.connect(f"lmdb://{tmp_path}/state?timeout=20") as self.store:
+        with qstate.connect(f"lmdb://{tmp_path}/state") as self.store:
             yield self.store
 
     def restart(self):
