@@ -2,8 +2,8 @@
 
 import copy
 import gc
-import threading
 import multiprocessing
+import threading
 
 import pytest
 
