@@ -172,6 +172,11 @@ def variables(cluster, config, urls):
     }
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(lab):
+    """A node that was started anew belongs to the cluster, which ends with these tests."""
+
+
 WAYS = pytest.mark.parametrize("way", [from_a_notebook, as_a_job])
 
 
