@@ -14,7 +14,7 @@ import atheris
 with atheris.instrument_imports(include=["qstate.serializers", "qstate.entries"]):
     from tests.fuzz.target import try_bytes, write_seeds
 
-LIMITS = ["-max_len=1024", "-timeout=30", "-rss_limit_mb=2000"]
+LIMITS = ["-max_len=8192", "-timeout=30", "-rss_limit_mb=2000"]
 
 
 if __name__ == "__main__":

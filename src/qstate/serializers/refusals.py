@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from qstate.errors import SerializationError
-from qstate.serializers.writing import Writer
+from qstate.serializers.writing import TOO_DEEP, Writer
 
 _DEEPEST: Final = 100
 _FINE: Final = (int, float, bool, bytes, type(None))
@@ -15,10 +15,12 @@ _FINE: Final = (int, float, bool, bytes, type(None))
 
 def told(value: Any, error: Exception) -> SerializationError:
     """The error that a user is shown, with the path to what caused it."""
-    cycle = _cycle(value, "$", {})
+    cycle = _cycle(value, "$", {}, set())
     if cycle is not None:
         return SerializationError(cycle)
-    return SerializationError(f"{_path_to(value)}: {_reason(error)}")
+    reason = _reason(error)
+    path = "$" if reason.startswith((TOO_DEEP, "nested too deeply")) else _path_to(value)
+    return SerializationError(f"{path}: {reason}")
 
 
 def step(key: Any) -> str:
@@ -36,15 +38,19 @@ def _reason(error: Exception) -> str:
     )
 
 
-def _cycle(value: Any, path: str, above: dict[int, str]) -> str | None:
+def _cycle(value: Any, path: str, above: dict[int, str], done: set[int]) -> str | None:
     """What to tell of a value that contains itself; None where none does."""
     if id(value) in above:
         return f"{path}: the value contains itself: this is {above[id(value)]} again"
-    if len(above) == _DEEPEST:
+    if len(above) == _DEEPEST or id(value) in done:
         return None
-    inside = {**above, id(value): path}
-    found = (_cycle(part, path + way, inside) for way, part in _parts(value))
-    return next((cycle for cycle in found if cycle), None)
+    above[id(value)] = path
+    for way, part in _parts(value):
+        if cycle := _cycle(part, path + way, above, done):
+            return cycle
+    del above[id(value)]
+    done.add(id(value))  # or what is shared would be gone through again wherever it stands
+    return None
 
 
 def _path_to(value: Any, depth: int = 0) -> str:

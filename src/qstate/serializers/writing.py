@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgpack
 
 from qstate.errors import SerializationError
-from qstate.serializers import arrays, classes, records, types
+from qstate.serializers import arrays, classes, nesting, records, types
 from qstate.serializers.scalars import EXTENSIONS
 from qstate.types import ValueType
 
@@ -19,6 +19,9 @@ DEEPEST: Final = 32
 TOO_DEEP: Final = f"more than {DEEPEST} tuples, sets or records inside one another"
 LARGE: Final = 4096
 """Bytes from which on a buffer is not copied into the value, but sent behind it."""
+
+_UNLOOKED: Final = 2
+"""Extensions inside one another whose lists MessagePack itself bounds, where the stack is ample."""
 
 _BINARY: Final = re.compile(rb"[\xc4-\xc6]")
 Hook = Callable[[Any], msgpack.ExtType]
@@ -31,13 +34,27 @@ class Writer:
         lend: Called before code of others runs, which may write values itself.
     """
 
-    __slots__ = ("_lend", "buffers", "pack")
+    __slots__ = ("_left", "_lend", "_unlooked", "buffers", "pack")
 
     def __init__(self, lend: Callable[[], None]) -> None:
         self.buffers: list[memoryview] = []
         self.pack: Callable[[Any], bytes]
         self.pack = msgpack.Packer(default=self._hook(0), strict_types=True).pack
         self._lend = lend
+        room = nesting.room()
+        self._left = nesting.MOST if room is None else room
+        self._unlooked = _UNLOOKED if room is None else 0
+        if room is not None:
+            self.pack = self._within(room, self.pack)
+
+    def _within(self, room: int, pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+        """The same for a thread of little stack: every level is looked at."""
+
+        def checked(value: Any) -> bytes:
+            self._left = nesting.check(value, room)
+            return pack(value)
+
+        return checked
 
     def take(self) -> list[memoryview]:
         """The buffers of the value that was written."""
@@ -93,7 +110,9 @@ class Writer:
         """An extension that holds values."""
         if depth >= DEEPEST:
             raise SerializationError(TOO_DEEP)
-        mark = len(self.buffers)
+        mark, left = len(self.buffers), self._left
+        if depth >= self._unlooked:
+            self._left = nesting.check(value, left - nesting.EXTENSION)
         hook = self._hook(depth + 1)
         if number in (15, 21):
             value = [self._behind(part) for part in value]
@@ -101,6 +120,7 @@ class Writer:
         if _BINARY.search(packed) and holds_buffer(value):
             del self.buffers[mark:]
             packed = msgpack.packb(without_buffers(value), default=hook, strict_types=True)
+        self._left = left
         return msgpack.ExtType(number, packed)
 
     def _behind(self, part: Any) -> Any:

@@ -221,7 +221,7 @@ def test_depth_is_an_error_for_readers(name, run):
     run(lambda: refused(DEEP[name]))
 
 
-@pytest.mark.parametrize("size", [512 * 1024, 8 << 20])
+@pytest.mark.parametrize("size", [256 * 1024, 512 * 1024, 8 << 20])
 @pytest.mark.parametrize("kind", [list, dict, tuple])
 def test_depth_is_an_error_for_writers(kind, size):
     """A hundred thousand levels are refused before anything is stored."""
