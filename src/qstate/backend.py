@@ -218,7 +218,9 @@ class Capabilities:
         several_keys: Whether one ``write`` may hold, and require, more than one key.
         expiry: Whether a ``Put`` may have a ``ttl``.
         ordered_scan: Whether ``scan`` gives keys in one fixed order, each once. Where it does not,
-            the core drops repeated keys.
+            the core remembers what came, and drops what comes again.
+        scan_window: Where keys may come again, within how many keys they do; the core remembers up
+            to twice as many. None: at any time, so that it has to remember them all.
         reads_behind: Seconds that ``read_data`` of one key may be behind what others have written;
             it never goes back, and has what this process wrote. 0: it is linearizable.
     """
@@ -229,6 +231,7 @@ class Capabilities:
     several_keys: bool = True
     expiry: bool = True
     ordered_scan: bool = False
+    scan_window: int | None = None
     reads_behind: float = 0.0
 
 

@@ -61,18 +61,23 @@ class EncodedStore(Handle):
         return Entry(value, version, version.modified, expiry, read_writer(writer))
 
     def _scan_joined(self, client: Client, prefix: str, page_size: int) -> Iterator[str]:
-        ordered = client.capabilities.ordered_scan
-        seen: set[str] = set()
+        can = client.capabilities
+        window = math.inf if can.scan_window is None else can.scan_window
+        before: set[str] = set()
+        recent: set[str] = set()
         cursor: bytes | None = None
         while True:
             page, cursor = client.scan(prefix, cursor, page_size)
+            if not can.ordered_scan:
+                new = dict.fromkeys(page)
+                page = [key for key in new if key not in recent and key not in before]
+                if len(recent) >= window:
+                    before, recent = recent, set()
+                recent.update(page)
             for key in page:
                 # A key that is the scope's prefix and no more has no name inside the scope.
-                if key in seen or key.startswith(keys.INTERNAL) or key == self._prefix:
-                    continue
-                if not ordered:
-                    seen.add(key)
-                yield key
+                if not key.startswith(keys.INTERNAL) and key != self._prefix:
+                    yield key
             if cursor is None:
                 return
 

@@ -1,6 +1,7 @@
 """Views and scans: all keys, each once, a page at a time."""
 
 import itertools
+import tracemalloc
 
 import pytest
 
@@ -49,6 +50,46 @@ def test_a_key_that_a_backend_repeats_comes_once(store, page_size):
     found = list(store.scan(page_size=page_size))
     assert len(found) == 50
     assert set(found) == written
+
+
+class Repeating:
+    """Gives each key, and with it again the one that came so many before it."""
+
+    def __init__(self, number, distance):
+        self._number = number
+        self._distance = distance
+
+    def scan(self, prefix, cursor, limit):
+        first = int(cursor or 0)
+        end = min(first + limit, self._number)
+        again = range(max(first - self._distance, 0), max(end - self._distance, 0))
+        found = [f"k{number:07}" for number in (*again, *range(first, end))]
+        return found, b"%d" % end if end < self._number else None
+
+
+def test_keys_that_come_again_within_the_window_come_once(open_trial):
+    """All of them are there, in their order, and no other of as many that came long before."""
+    store, backend = open_trial(window="1000")
+    for distance in (1, 100, 999, 1000):
+        backend.scan = Repeating(20_000, distance).scan
+        found = list(store.scan(page_size=100))
+        assert found == [f"k{number:07}" for number in range(20_000)], distance
+
+
+def test_a_scan_of_a_window_takes_the_same_memory_for_any_number_of_keys(open_trial):
+    """Keys are remembered for as long as they may come again."""
+    store, backend = open_trial(window="1000")
+
+    def peak(number):
+        backend.scan = Repeating(number, 10).scan
+        tracemalloc.start()
+        found = sum(1 for _ in store.scan(page_size=100))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert found == number
+        return most
+
+    assert peak(100_000) < 1.2 * peak(5000)
 
 
 def test_a_scan_gives_the_keys_of_a_prefix(store):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from qstate.backend import Capabilities, StateURL, hookimpl
 from qstate.store import StateStore
@@ -30,6 +30,16 @@ except ModuleNotFoundError as error:
         "install it with: pip install 'qstate[redis]'",
         name=error.name,
     ) from None
+
+SCAN_WINDOW: Final = 1 << 16
+"""Keys within which SCAN gives one again.
+
+It goes through the server's table in an order in which what a smaller table has in one place stands
+side by side, and begins that place again where the table has shrunk. So a key comes again only
+within the share of all keys that one place of the smaller table holds (the comment of ``dictScan``
+in Redis's ``dict.c``): this is enough as long as the table does not shrink to less than a part in
+65,536 of the keys that were scanned.
+"""
 
 __all__ = [
     "RedisBackend",
@@ -104,7 +114,9 @@ def qstate_backend(url: StateURL, options: Mapping[str, Any]) -> RedisBackend | 
     dial, address = dialer(account)
     connections = Connections(dial, address, account.timeout)
     capabilities = Capabilities(
-        reach="host" if url.scheme == "unix" else "cluster", max_value_bytes=MAX_VALUE_BYTES
+        reach="host" if url.scheme == "unix" else "cluster",
+        max_value_bytes=MAX_VALUE_BYTES,
+        scan_window=SCAN_WINDOW,
     )
     if size := account.options.get("cache"):
         return CachingBackend(connections, capabilities, size, tls=account.tls)

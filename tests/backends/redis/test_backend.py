@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+import qstate
 from qstate.backend import KEEP, ConflictError, Delete, Put, Record, Version
 from qstate_backends.redis import RedisBackend, RememberingRedisBackend
 from tests.backends.redis.conftest import Connect
@@ -290,3 +293,21 @@ def test_what_is_remembered_is_not_listed_and_expires(
         others = [key for key in client.scan_iter() if key != b"a"]
         assert len(others) == 1
         assert 60_000 < client.pttl(others[0]) < 600_000
+
+
+def test_keys_come_once_though_the_servers_table_shrinks(
+    any_redis: RedisServer, backend: RedisBackend
+) -> None:
+    """The server may give some again when most keys go in the middle of a scan."""
+    stay = [f"stay/{number}" for number in range(3000)]
+    going = [f"go/{number}" for number in range(250_000)]
+    with any_redis.client() as client, qstate.connect(any_redis.url) as store:
+        for _ in range(3):
+            client.mset(dict.fromkeys(stay + going, "1"))
+            found: Counter[str] = Counter()
+            for number, key in enumerate(store.scan()):
+                found[key] += 1
+                if number == 100_000:
+                    client.delete(*going)
+            assert found.keys() >= set(stay)
+            assert found.most_common(1)[0][1] == 1

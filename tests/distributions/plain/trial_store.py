@@ -101,6 +101,7 @@ def qstate_backend(url, options):
         several_keys=options.get("several_keys", "yes") == "yes",
         expiry=options.get("expiry", "yes") == "yes",
         max_value_bytes=int(options["max"]) if "max" in options else None,
+        scan_window=int(options["window"]) if "window" in options else None,
     )
     made.append((FastBackend if "fast" in options else TrialBackend)(can))
     return made[-1]
