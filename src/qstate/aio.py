@@ -204,7 +204,7 @@ class AsyncStateStore:
 
 
 class AsyncTransaction:
-    """A transaction whose reads are awaited; writes wait for its end, and are not."""
+    """A transaction for ``async with``: reads ask the store; writes wait for its end."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction

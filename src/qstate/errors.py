@@ -3,7 +3,7 @@
 ::
 
     StateError
-    ├── MissingKeyError (KeyError)                       nothing stands under store[key]
+    ├── MissingKeyError (KeyError)                       nothing stands under a key
     ├── InvalidKeyError (ValueError)                     a key no store takes
     ├── InvalidURLError (ValueError)                     a URL, name or option that means nothing
     ├── ConflictError                                    a requirement on a version did not hold
@@ -58,7 +58,7 @@ class StateError(Exception):
 
 
 class MissingKeyError(StateError, KeyError):
-    """Nothing stands under a key that was asked for by ``store[key]``."""
+    """Nothing stands under a key that a call needs, such as ``store[key]`` or ``pop``."""
 
 
 class InvalidKeyError(StateError, ValueError):
@@ -106,7 +106,7 @@ class SerializationError(StateError, ValueError):
 
 
 class ValueTooLargeError(StateError, ValueError):
-    """A value of more bytes than its store takes; told before anything is sent."""
+    """A value of more bytes than its store takes; nothing was written."""
 
 
 class ValueTypeError(StateError, TypeError):

@@ -175,7 +175,10 @@ class StateStore(EncodedStore, MutableMapping[str, Any]):
     # -- several keys ----------------------------------------------------------------------------
 
     def get_many(self, names: Iterable[str], /) -> dict[str, Any]:
-        """The values under several keys as of one moment, in one round trip; absent ones not."""
+        """The values under several keys as of one moment, in one round trip.
+
+        Keys under which nothing stands are left out.
+        """
         client = self._client or self._open()
         wanted = list(_several(names))
         joined = [keys.join(self._prefix, key) for key in wanted]

@@ -27,7 +27,8 @@ class ComputeResource:
         host: Where its head is; None: this machine, where Ray is started when it is needed.
         port_interactive: The port of its client server, for contexts.
         port_job_server: The port of its job server, for programs.
-        resources: Without a host: Custom resources that Ray is started with, as in ``{"qpu": 1}``.
+        resources: Custom resources that the Ray on this machine is started with, as in
+            ``{"qpu": 1}``; for a resource without a host.
         python: The interpreter that runs programs there. None: this one where the cluster runs on
             this machine, else ``python`` as the cluster's head finds it.
     """
