@@ -42,8 +42,8 @@ def pytest_collection_modifyitems(items):
     """Two processes share the tests: one has all that need a Ray, so that there is one Ray; a file
     of the others, or the laws of one store, stays together with the servers that it shares."""
     for item in items:
-        file, *inner = item.nodeid.split("::")
-        group = f"{file}::{inner[0]}" if "/conformance/" in file else file
+        file = item.nodeid.partition("::")[0]
+        group = f"{file}::{item.cls.__name__}" if item.cls else file
         needs_ray = _RAYS & set(getattr(item, "fixturenames", ()))
         item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else group))
 

@@ -22,25 +22,18 @@ pytestmark = pytest.mark.timeout(600)
 class Cage:
     """Some animals, on which a pytest of their own runs the suite."""
 
-    def __init__(self, folder, animals):
+    def __init__(self, folder, animals, more):
         self.told = folder / "outcomes.json"
         self.log = folder / "log.txt"
         command = [
             *(sys.executable, "-m", "pytest", str(HERE / "zoo_suite.py")),
             *("-p", "qstate.testing.conformance.reporting", f"--conformance-json={self.told}"),
-            *(
-                "--noconftest",
-                "--rootdir",
-                str(folder),
-                "-c",
-                os.devnull,
-                "-q",
-                "--tb=short",
-                "--durations=40",
-            ),
+            *("--noconftest", "--rootdir", str(folder), "-c", os.devnull, "-q", "--tb=short"),
             *("-p", "no:cacheprovider"),
         ]
         environment = {**os.environ, "QSTATE_ANIMALS": " ".join(animals), "PYTHONPATH": str(HERE)}
+        if more > 1:
+            environment["QSTATE_ALL_LAWS"] = "yes"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, env=environment, cwd=folder, stdout=log, stderr=log
@@ -62,22 +55,24 @@ class Cage:
 @pytest.fixture(scope="module")
 def zoo(request, tmp_path_factory):
     """The animals that are asked for, each with its cage; they wait for most of the time."""
+    more = request.config.getoption("conformance_more", 1)
     items = [item for item in request.session.items if item.path == Path(__file__)]
     asked = [item.callspec.params["animal"] for item in items]
     groups = [group for group in (asked[place::AT_ONCE] for place in range(AT_ONCE)) if group]
-    cages = [Cage(tmp_path_factory.mktemp("zoo"), group) for group in groups]
+    cages = [Cage(tmp_path_factory.mktemp("zoo"), group, more) for group in groups]
     yield {animal: cage for group, cage in zip(groups, cages, strict=True) for animal in group}
     for cage in cages:
         cage.close()
 
 
 @pytest.mark.parametrize("animal", ANIMALS)
-def test_a_backend_fails_exactly_the_laws_that_it_breaks(zoo, animal, tmp_path):
+def test_a_backend_fails_exactly_the_laws_that_it_breaks(zoo, animal, tmp_path, request):
     """Those that are told of it, and no other; a right one fails none."""
     outcomes = zoo[animal].outcomes(animal)
     if broken_by(outcomes) - may_break(animal) != BREAKS[animal]:
         # Sixteen at once keep each other from being in time: look again at this one alone.
-        with closing(Cage(tmp_path, [animal])) as cage:
+        more = request.config.getoption("conformance_more", 1)
+        with closing(Cage(tmp_path, [animal], more)) as cage:
             outcomes = cage.outcomes(animal)
     assert broken_by(outcomes) - may_break(animal) == BREAKS[animal]
     assert {outcome["word"] for outcome in outcomes} <= {"kept", "not applicable", "broken"}

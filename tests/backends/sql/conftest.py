@@ -39,6 +39,7 @@ def sql_url(database: Server | None, tmp_path: Path) -> Iterator[str]:
     if database is None:
         yield f"sqlite:///{tmp_path / 'state.db'}"
     else:
+        database.empty()  # other tests share the server
         yield database.url
         database.empty()
 
