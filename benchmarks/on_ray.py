@@ -86,15 +86,26 @@ def injection() -> Iterator[Group]:
         bare = ray.remote(add)
         decorated = qstate.remote(add)
         handed = qstate.remote(state=store)(add_with_state)
+        ambient = qstate.remote(add_with_state)
+
+        def overridden(times: int) -> None:
+            with qstate.override(store):
+                for _ in range(times):
+                    ray.get(ambient(1))
+
         yield Group(
             "a task, called and awaited",
             [
                 repeated("ray.remote", lambda: ray.get(bare.remote(1))),
                 repeated("qstate.remote", lambda: ray.get(decorated(1))),
                 repeated("qstate.remote with a Redis store", lambda: ray.get(handed(1))),
+                Subject("qstate.remote, a store that overrides", overridden),
             ],
             1.05,
-            seconds=0.5,
+            # A call takes now half, now twice as long: only many turns tell a few hundredths.
+            rounds=400,
+            seconds=0.01,
+            budget=60,
         )
 
 

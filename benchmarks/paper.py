@@ -48,10 +48,6 @@ def _time(results: Sequence[Result]) -> Iterator[tuple[str, str, str]]:
     for store in ("Redis", "SQLite"):
         if scan := _figure(results, f"{store} scan, each key", "qstate"):
             yield f"{store}, a scan of all keys by one client", *_product("10⁹ keys", KEYS, scan)
-    held = _figure(results, "Redis scan, most memory held in Python at once", "of 1,000,000")
-    if held:
-        each = f"10⁹ keys × {held / 1e6:.0f} bytes"
-        yield "Redis, memory of the client that does", each, f"{KEYS * held / 1e15:.0f} GB"
     for store in ("Redis", "PostgreSQL", "SQLite"):
         if put := _figure(results, f"{store} set_many of 1,000", "qstate"):
             what = f"{store}, all keys written by one client, 1,000 at a time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tomllib
 from pathlib import Path
@@ -14,6 +15,9 @@ from qstate.backend import StateURL
 from qstate.errors import InvalidURLError
 
 DEFAULT_VARIABLE = "QSTATE_URL"
+
+_USER_VARIABLES = ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA", "USERPROFILE")
+"""What the folder of the user's data rests on."""
 
 
 def resolve(address: str | StateURL) -> tuple[StateURL, dict[str, Any]]:
@@ -46,6 +50,11 @@ def default() -> str:
     """The address used where none is given: ``$QSTATE_URL``, else an SQLite file of this user."""
     if address := os.environ.get(DEFAULT_VARIABLE):
         return address
+    return _of_user(tuple(map(os.environ.get, _USER_VARIABLES)))
+
+
+@functools.lru_cache(maxsize=1)
+def _of_user(_: tuple[str | None, ...]) -> str:
     folder = Path(platformdirs.user_data_dir("qstate", appauthor=False))
     return f"sqlite:///{quote((folder / 'state.db').as_posix(), safe='/:')}"
 

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from qstate import addresses
 from qstate.handler import StateHandler
 from qstate.handover import handed_over
 from qstate.parameters import StateParameter
-from qstate.store import StateStore, connect
+from qstate.store import connect
 
 H = TypeVar("H", bound=StateHandler | None)
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class Surroundings(NamedTuple):
+class Surroundings:
     """The stores of the place where a task is called; they travel with the call.
 
-    Attributes:
+    Args:
         override: That of the innermost :class:`override`, if there is one.
         ambient: What stands in for ``connect()``; None: ``connect()`` itself.
+
+    Attributes:
+        packed: Their form on the way, for whoever sends them to keep.
     """
 
-    override: StateHandler | None = None
-    ambient: StateHandler | None = None
+    __slots__ = ("ambient", "override", "packed")
+
+    def __init__(
+        self, override: StateHandler | None = None, ambient: StateHandler | None = None
+    ) -> None:
+        self.override = override
+        self.ambient = ambient
+        self.packed: bytes | None = None
+
+    def __iter__(self) -> Iterator[StateHandler | None]:
+        return iter((self.override, self.ambient))
 
     def choose(self, bound: StateHandler | None = None) -> StateHandler:
         """What a task is handed here.
@@ -35,9 +47,11 @@ class Surroundings(NamedTuple):
         Args:
             bound: The store that the task was decorated with, if any.
         """
-        choices = (self.override, bound, self.ambient)  # one that is empty is false, but not None
-        found = next((store for store in choices if store is not None), None)
-        return connect() if found is None else found
+        if self.override is not None:  # one that is empty is false
+            return self.override
+        if bound is not None:
+            return bound
+        return connect() if self.ambient is None else self.ambient
 
 
 _here: Final[ContextVar[Surroundings | None]] = ContextVar("qstate_surroundings", default=None)
@@ -74,21 +88,18 @@ def _of_the_job() -> Surroundings:
     return there
 
 
-class surrounded:  # noqa: N801 - reads as a statement: with surrounded(…):
-    """Be in the surroundings of another place; what is called inside sees its stores."""
+def surround(there: Surroundings) -> Token[Surroundings | None]:
+    """Be in the surroundings of another place: what is called from here on sees its stores."""
+    return _here.set(there)
 
-    def __init__(self, there: Surroundings) -> None:
-        self._there = there
 
-    def __enter__(self) -> None:
-        self._token = _here.set(self._there)
-
-    def __exit__(self, *_: object) -> None:
-        _here.reset(self._token)
+def leave(token: Token[Surroundings | None]) -> None:
+    """Be where one was before :func:`surround`."""
+    _here.reset(token)
 
 
 def surround_process(there: Surroundings) -> None:
-    """As :class:`surrounded`, for all that this process does, in every thread."""
+    """As :func:`surround`, for all that this process does, in every thread."""
     global _process
     _process = there
 
@@ -116,11 +127,14 @@ class override(Generic[H]):  # noqa: N801 - reads as a statement: with override(
 
     def __init__(self, store: H) -> None:
         self.store = store
+        self._there: Surroundings | None = None
         self._tokens: list[Token[Surroundings | None]] = []
 
     def __enter__(self) -> H:
-        there = Surroundings(self.store, surroundings().ambient)
-        self._tokens.append(_here.set(there))
+        ambient = surroundings().ambient
+        if self._there is None or self._there.ambient is not ambient:
+            self._there = Surroundings(self.store, ambient)
+        self._tokens.append(_here.set(self._there))
         return self.store
 
     def __exit__(
@@ -173,7 +187,7 @@ class Injection:
         bound = self._state is not None or self.parameter.name is None
         if given or bound or there.override is not None or there.ambient is not None:
             return there
-        return Surroundings(None, _default(addresses.default()))
+        return _default(addresses.default())
 
     def fill(
         self,
@@ -202,6 +216,6 @@ class Injection:
 
 
 @functools.lru_cache(maxsize=1)
-def _default(address: str) -> StateStore:
-    """What ``connect()`` gives; kept, as the tasks that it is handed to may need it here."""
-    return connect(address)
+def _default(address: str) -> Surroundings:
+    """With what ``connect()`` gives; kept, as the tasks that it is handed to may need it here."""
+    return Surroundings(None, connect(address))

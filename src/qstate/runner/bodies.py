@@ -6,30 +6,27 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from qstate.entries import Writer
 from qstate.handler import StateHandler
 from qstate.injection import (
-    NOWHERE,
     Arguments,
     Injection,
+    leave,
+    surround,
     surround_process,
-    surrounded,
     surroundings,
 )
 from qstate.plugins import InjectionContext, injected
 from qstate.runner.signing import begin_task, present_task
-from qstate.runner.travelling import arrived, unpack
-
-SURROUNDINGS: Final = "qstate:surroundings"
-"""The keyword under which surroundings travel with a call; no parameter has such a name."""
+from qstate.runner.travelling import arrived, part
 
 
 def worker_body(function: Callable[..., Any], injection: Injection) -> Any:
     """The function or class that Ray is given.
 
-    It takes the arguments of the call as its caller gave them, and :data:`SURROUNDINGS`.
+    It takes the arguments of the call as its caller gave them, and surroundings beside them.
     """
     if inspect.isclass(function):
         return _actor_class(function, injection)
@@ -73,7 +70,7 @@ def named(function: Any) -> Any:
 class _Arrival:
     """The arrival of a call in a worker; gives the arguments to call the function with."""
 
-    __slots__ = ("_args", "_function", "_injection", "_kwargs", "_surrounded")
+    __slots__ = ("_args", "_function", "_injection", "_kwargs", "_place")
 
     def __init__(
         self,
@@ -89,17 +86,16 @@ class _Arrival:
 
     def __enter__(self) -> Arguments:
         begin_task()
-        packed = self._kwargs.pop(SURROUNDINGS, None)
-        self._surrounded = surrounded(NOWHERE if packed is None else unpack(packed))
-        self._surrounded.__enter__()
+        there, args, kwargs = part(self._args, self._kwargs)
+        self._place = surround(there)
         try:
-            return self._injection.fill(self._args, self._kwargs, self._finish)
+            return self._injection.fill(args, kwargs, self._finish)
         except BaseException:
-            self._surrounded.__exit__()
+            leave(self._place)
             raise
 
     def __exit__(self, *error: object) -> None:
-        self._surrounded.__exit__(*error)
+        leave(self._place)
 
     def _finish(self, state: Any) -> StateHandler:
         return finished(self._function, present_task, arrived(state))

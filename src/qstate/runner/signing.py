@@ -45,9 +45,12 @@ def _signature() -> bytes:
 
 
 def _present() -> _Task:
-    worker = _worker()
-    attempt = worker.core_worker.get_current_task_attempt_number()
-    return worker.current_task_id, attempt, worker.current_task_function_name
+    core = _worker().core_worker
+    return (
+        core.get_current_task_id(),
+        core.get_current_task_attempt_number(),
+        core.get_current_task_function_name(),
+    )
 
 
 def _writer(task: _Task) -> Writer:
@@ -57,6 +60,7 @@ def _writer(task: _Task) -> Writer:
     return Writer(job=_job(), task=task_id.hex(), attempt=attempt, node=_node(), function=name)
 
 
+@functools.cache
 def _worker() -> Any:
     return load_ray()._private.worker.global_worker
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overlo
 from qstate.entries import Writer
 from qstate.handler import StateHandler
 from qstate.injection import Injection
-from qstate.runner.bodies import SURROUNDINGS, finished, named, worker_body
+from qstate.runner.bodies import finished, named, worker_body
 from qstate.runner.connection import load_ray
-from qstate.runner.travelling import pack
+from qstate.runner.travelling import accompany, pack
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -88,7 +88,7 @@ class Task(Generic[P, R]):
             args = self._before + args
         packed = pack(self._injection.surroundings(args, kwargs))
         if packed is not None:
-            kwargs = {**kwargs, SURROUNDINGS: packed}
+            args, kwargs = accompany(packed, args, kwargs)
         called = self._called
         if called is None:
             called = self._called = self._export.remote(self._options)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from typing import Any, Final
 
 from qstate.handler import StateHandler
-from qstate.injection import Surroundings
+from qstate.injection import NOWHERE, Arguments, Surroundings
 from qstate.runner.connection import load_ray
 from qstate.store import StateStore
 
-_MOST: Final = 16
+SURROUNDINGS: Final = "qstate:surroundings"
+"""The keyword under which they travel where they are no bytes; no parameter has such a name."""
 
-_packings: Final[dict[tuple[int, ...], tuple[list[weakref.ref[StateHandler]], bytes]]] = {}
+_MARK: Final = bytes.fromhex("53af7fb027c58c2ccd462e3153a122b5")
+"""What bytes that are surroundings begin with, as no other argument does: drawn by lot."""
+
+_MOST: Final = 16
 
 
 def pack(here: Surroundings) -> bytes | tuple[object, ...] | None:
@@ -21,19 +24,39 @@ def pack(here: Surroundings) -> bytes | tuple[object, ...] | None:
 
     Stores are pickled once for many calls, other handlers at each call: they may have changed.
     """
+    if here.packed is not None:
+        return here.packed
     stores = [store for store in here if store is not None]
     if not stores:
         return None
     if not all(isinstance(store, StateStore) for store in stores):
         return tuple(here)
-    place = tuple(map(id, here))
-    known, packed = _packings.get(place, ([], b""))
-    if not known or any(one() is not store for one, store in zip(known, stores, strict=True)):
-        packed = load_ray().cloudpickle.dumps(here)
-        if len(_packings) >= _MOST:
-            _packings.clear()
-        _packings[place] = [weakref.ref(store) for store in stores], packed
-    return packed
+    here.packed = _MARK + load_ray().cloudpickle.dumps(tuple(here))
+    return here.packed
+
+
+def accompany(
+    packed: bytes | tuple[object, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Arguments:
+    """The arguments of a call, and surroundings beside them."""
+    if isinstance(packed, bytes):
+        # Not by name: Ray sends the name of each such argument as one more argument.
+        return (*args, packed), kwargs
+    return args, {**kwargs, SURROUNDINGS: packed}
+
+
+def part(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Surroundings, tuple[Any, ...], dict[str, Any]]:
+    """The surroundings that came with a call, and the arguments without them.
+
+    Raises:
+        UnreachableStoreError: A store does not reach to here.
+    """
+    if args and type(args[-1]) is bytes and args[-1].startswith(_MARK):
+        return unpack(args[-1]), args[:-1], kwargs
+    packed = kwargs.pop(SURROUNDINGS, None)
+    return NOWHERE if packed is None else unpack(packed), args, kwargs
 
 
 def unpack(packed: bytes | tuple[Any, ...]) -> Surroundings:
@@ -43,7 +66,14 @@ def unpack(packed: bytes | tuple[Any, ...]) -> Surroundings:
         UnreachableStoreError: A store does not reach to here.
     """
     there = _unpacked(packed) if isinstance(packed, bytes) else Surroundings(*packed)
-    return Surroundings(*(store if store is None else arrived(store) for store in there))
+    override, ambient = there.override, there.ambient
+    if override is not None:
+        override = arrived(override)
+    if ambient is not None:
+        ambient = arrived(ambient)
+    if override is there.override and ambient is there.ambient:
+        return there
+    return Surroundings(override, ambient)
 
 
 def arrived(state: StateHandler) -> StateHandler:
@@ -58,5 +88,6 @@ def arrived(state: StateHandler) -> StateHandler:
 @functools.lru_cache(maxsize=_MOST)
 def _unpacked(packed: bytes) -> Surroundings:
     """The same stores for all tasks of a worker, so that they share connections."""
-    there: Surroundings = load_ray().cloudpickle.loads(packed)
+    there = Surroundings(*load_ray().cloudpickle.loads(packed.removeprefix(_MARK)))
+    there.packed = packed
     return there

@@ -8,15 +8,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeGuard
 
 from qstate.backend import (
+    NO_REQUIREMENTS,
     Capabilities,
     InvalidURLError,
+    Operation,
+    Put,
     StateError,
     StateURL,
     StoreUnavailableError,
     ValueTooLargeError,
+    Version,
+    deadline,
+    time_left,
     translate_errors,
 )
 from qstate_backends.sql.backend import SQLBackend
@@ -33,6 +39,8 @@ _PUTS: Final = ("put", "puts", "put_absent")
 _STATEMENTS: Final = replace(
     STANDARD, **{name: getattr(STANDARD, name).replace(ROW, _ROW) for name in _PUTS}
 )
+_SMALL: Final = 4096
+_PUT_LASTING: Final = STANDARD.put.replace(ROW, "VALUES (?, ?, ?, NULL)")
 
 
 def absolute_url(url: StateURL) -> StateURL:
@@ -125,6 +133,7 @@ class SQLiteBackend(SQLBackend[SQLiteSession]):
     def __init__(self, url: StateURL, options: Mapping[str, Any]) -> None:
         super().__init__(absolute_url(url), options)
         self._path = self.url.path.removeprefix("/")
+        self._put_lasting = _PUT_LASTING.format(table=self.table)
 
     def statements(self, table: str) -> Statements:
         """As SQLite takes them, several keys one by one."""
@@ -154,10 +163,40 @@ class SQLiteBackend(SQLBackend[SQLiteSession]):
         if session is None or len(keys) != 1:
             return super().read_data(keys)
         try:
-            rows = session.rows(self.sql.data, (keys[0].encode(),))
+            rows = session.rows(self.sql.data, (bytearray(keys[0], "utf-8"),))
         except sqlite3.Error:
             return super().read_data(keys)  # which mends what can be, and tells the rest
         return [rows[0][0] if rows else None]
+
+    def write(
+        self,
+        operations: Sequence[Operation],
+        *,
+        require: Mapping[str, Version | None] = NO_REQUIREMENTS,
+    ) -> None:
+        """Apply all operations as one, if every requirement holds."""
+        session, now = self.sessions.current(), time.monotonic()
+        one = operations[0] if len(operations) == 1 and not require else None
+        if session is None or now > self._reap_at or not _is_lasting(one):
+            super().write(operations, require=require)
+            return
+        try:
+            session.run(self._put_lasting, _row(one))
+        except sqlite3.Error as error:
+            until = now + time_left(self.timeout)
+            if not self._is_worth_another(error, until):
+                with translate_errors(self.address, self.errors) as gate:
+                    gate.sent = self._is_unsettled(session, error)
+                    raise
+            with deadline(until):
+                super().write(operations)
+
+    def _is_worth_another(self, error: sqlite3.Error, until: float) -> bool:
+        """Whether a statement that did nothing may do it the next time, if there is time left."""
+        if isinstance(error, sqlite3.ProgrammingError) or self.is_missing_table(error):
+            return True  # the session was closed by another thread
+        # A busy file has been waited for, by pauses that SQLite counts without a clock.
+        return self.is_passing(error) and until - time.monotonic() > self.timeout / 10
 
     def fetch(self, session: SQLiteSession, sql: str, keys: Sequence[bytes]) -> list[Row]:
         """What a query gives for several keys, in one read transaction."""
@@ -190,3 +229,14 @@ class SQLiteBackend(SQLBackend[SQLiteSession]):
     def is_missing_table(self, error: BaseException) -> bool:
         """Whether the table is not there."""
         return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)
+
+
+def _is_lasting(operation: Operation | None) -> TypeGuard[Put]:
+    return type(operation) is Put and operation.ttl is None
+
+
+def _row(put: Put) -> Row:
+    """Key, version and data; not as ``bytes``, for which the driver looks for adapters."""
+    data = put.data
+    small = bytearray(data) if len(data) < _SMALL else data
+    return bytearray(put.key, "utf-8"), bytearray(put.version), small

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -132,13 +133,15 @@ def make_reachable(folder):
 
 def test_a_file_held_by_another_is_waited_for(path, connect):
     """Until the timeout, and no longer; then nothing was applied."""
-    backend = connect(f"sqlite:///{path}?timeout=0.3")
+    backend = connect(f"sqlite:///{path}?timeout=2")
     put(backend, "a")
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
     with pytest.raises(StoreUnavailableError, match="locked") as raised:
         put(backend, "a")
     assert raised.value.outcome == "not applied"
+    assert 1.8 < time.monotonic() - started < 3.5  # not the timeout twice
     assert backend.read_data(["a"]) == [b"data"]
     patient = connect(f"sqlite:///{path}?timeout=30")
     release = threading.Timer(0.2, lambda: other.execute("COMMIT"))
@@ -146,6 +149,52 @@ def test_a_file_held_by_another_is_waited_for(path, connect):
     put(patient, "a", b"after")
     release.join()
     other.close()
+
+
+def test_a_full_disk_is_told_and_what_stood_is_left(path, connect):
+    """Nothing was applied, and the store goes on where there is room again."""
+    backend = connect(f"sqlite:///{path}")
+    put(backend, "a", b"before")
+    session = backend.sessions.current()
+    session.run("PRAGMA max_page_count = 8")
+    with pytest.raises(StoreUnavailableError, match="full") as raised:
+        put(backend, "a", bytes(100_000))
+    assert raised.value.outcome == "not applied"
+    assert backend.read_data(["a"]) == [b"before"]
+    session.run("PRAGMA max_page_count = 10000")
+    put(backend, "a", bytes(100_000))
+    assert backend.read_data(["a"]) == [bytes(100_000)]
+
+
+def test_a_write_whose_end_is_not_known_is_not_sent_again(path, connect, monkeypatch):
+    """Where the disk fails, what the file holds is not known; the store opens it anew."""
+    backend = connect(f"sqlite:///{path}")
+    put(backend, "a", b"before")
+    session = backend.sessions.current()
+    sent = []
+
+    def fail(sql, parameters=()):
+        sent.append(sql)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
+
+    monkeypatch.setattr(session, "run", fail)
+    with pytest.raises(StoreUnavailableError) as raised:
+        put(backend, "a", b"after")
+    assert (raised.value.outcome, len(sent)) == ("unknown", 1)
+    assert backend.read_data(["a"]) == [b"before"]
+    put(backend, "a", b"after")
+    assert backend.read_data(["a"]) == [b"after"]
+
+
+def test_a_table_that_is_gone_is_made_anew(path, connect):
+    """By whoever writes next."""
+    backend = connect(f"sqlite:///{path}")
+    put(backend, "a")
+    backend.sessions.current().run("DROP TABLE qstate")
+    put(backend, "b")
+    assert backend.read_data(["a", "b"]) == [None, b"data"]
 
 
 def test_values_larger_than_sqlite_takes_are_refused_before_they_are_sent(path):
