@@ -46,7 +46,7 @@ def _space(results: Sequence[Result]) -> Iterator[tuple[str, str, str]]:
 
 def _time(results: Sequence[Result]) -> Iterator[tuple[str, str, str]]:
     for store in ("Redis", "SQLite"):
-        if scan := _figure(results, f"{store} scan, each key", "qstate"):
+        if scan := _figure(results, f"{store} scan, each key", "qstate, of 1,000,000"):
             yield f"{store}, a scan of all keys by one client", *_product("10⁹ keys", KEYS, scan)
     for store in ("Redis", "PostgreSQL", "SQLite"):
         if put := _figure(results, f"{store} set_many of 1,000", "qstate"):

@@ -6,7 +6,7 @@ import itertools
 import random
 import tempfile
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,17 @@ def on_redis() -> Iterator[Group | Result]:
         one = server.url.partition("?")[0].rstrip("/").removesuffix("/0")
         with _filled(f"{one}/0", FEW) as few, _filled(f"{one}/1", MANY) as many:
             yield from _compared("Redis", few, many, 1.1)
-            with redis.Redis(port=server.port, db=1) as raw:
+            with (
+                redis.Redis(port=server.port) as little,
+                redis.Redis(port=server.port, db=1) as raw,
+            ):
+                scans = [
+                    _scans("redis-py SCAN, of 1,000", lambda: _pages(little), FEW),
+                    _scans("qstate, of 1,000", lambda: _scanned(few), FEW),
+                    _scans("redis-py SCAN, of 1,000,000", lambda: _pages(raw), MANY),
+                    _scans("qstate, of 1,000,000", lambda: _scanned(many), MANY),
+                ]
+                yield Group("Redis scan, each key", scans, per=MANY, rounds=5)
                 names = [_name(number) for number in range(0, MANY, MANY // 100)]
                 taken = [raw.memory_usage(name) for name in names]
                 used = raw.info("memory")["used_memory"] / (FEW + MANY)
@@ -45,6 +55,11 @@ def on_sqlite() -> Iterator[Group | Result]:
         one = f"sqlite:///{Path(name)}"
         with _filled(f"{one}/few.db", FEW) as few, _filled(f"{one}/many.db", MANY) as many:
             yield from _compared("SQLite", few, many)
+            scans = [
+                _scans("of 1,000", lambda: _scanned(few), FEW),
+                _scans("qstate, of 1,000,000", lambda: _scanned(many), MANY),
+            ]
+            yield Group("SQLite scan, each key", scans, per=MANY, rounds=5)
         file = (Path(name) / "many.db").stat().st_size / MANY
         yield counted("SQLite, a key with the small value", "bytes", {"of the file": file})
 
@@ -73,11 +88,6 @@ def _compared(
         target,
         seconds=0.2,
     )
-    scans = [
-        repeated("of 1,000", lambda: [_scanned(few) for _ in range(MANY // FEW)]),
-        repeated("qstate, of 1,000,000", lambda: _scanned(many)),
-    ]
-    yield Group(f"{name} scan, each key", scans, 1.1, per=MANY, rounds=3)
     yield counted(
         f"{name} scan, most memory held in Python at once",
         "bytes",
@@ -103,6 +113,21 @@ def _some(size: int) -> Iterator[str]:
 
 def _name(number: int) -> str:
     return f"key/{number:07}"
+
+
+def _scans(label: str, scan: Callable[[], int], size: int) -> Subject:
+    """As many scans of so many keys as come to a million."""
+    return repeated(label, lambda: [scan() for _ in range(MANY // size)])
+
+
+def _pages(raw: redis.Redis) -> int:
+    """What a scan takes at the least: the keys as bytes, and one that comes again comes again."""
+    cursor, found = 0, 0
+    while True:
+        cursor, page = raw.scan(cursor, count=1000, _type="string")
+        found += len(page)
+        if cursor == 0:
+            return found
 
 
 def _scanned(store: qstate.StateStore) -> int:

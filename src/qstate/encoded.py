@@ -74,10 +74,8 @@ class EncodedStore(Handle):
                 if len(recent) >= window:
                     before, recent = recent, set()
                 recent.update(page)
-            for key in page:
-                # A key that is the scope's prefix and no more has no name inside the scope.
-                if not key.startswith(keys.INTERNAL) and key != self._prefix:
-                    yield key
+            # A key that is the scope's prefix and no more has no name inside the scope.
+            yield from [key for key in page if key[:1] != keys.INTERNAL and key != self._prefix]
             if cursor is None:
                 return
 

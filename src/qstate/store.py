@@ -536,8 +536,9 @@ class StateStore(EncodedStore, MutableMapping[str, Any]):
         if page_size < 1:
             raise ValueError(f"page_size is a number of keys above 0, not {page_size}")
         joined = self._prefix + keys.check_prefix(prefix)
+        found = self._scan_joined(client, joined, page_size)
         scope = len(self._prefix)
-        return (key[scope:] for key in self._scan_joined(client, joined, page_size))
+        return (key[scope:] for key in found) if scope else found
 
     def clear(self, *, everything: bool = False) -> None:
         """Remove all keys of this scope.
