@@ -33,19 +33,29 @@ settings.register_profile(
 settings.load_profile("qstate")
 
 
-_RAYS = {"no_ray", "ray_cluster", "ray_head", "ray_running"}
-"""Fixtures that a Ray runs for."""
+_RAYS = {"no_ray", "ray_head", "ray_running"}
+"""Fixtures that a Ray of one machine runs for."""
+
+
+_LONGEST = ("ray", "tests/runner/test_cluster.py", "tests/plugins/test_installed.py")
+"""Groups that are begun first, or the others would have to wait for them in the end."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Two processes share the tests: one has all that need a Ray, so that there is one Ray; a file
-    of the others, or the laws of one store, stays together with the servers that it shares."""
+    """Processes share the tests: one has all that need a Ray, so that there is one Ray; a file of
+    the others, or the laws of one store, stays together with the servers that it shares."""
     for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = f"{file}::{item.cls.__name__}" if item.cls else file
-        needs_ray = _RAYS & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("ray" if needs_ray else group))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: [_group(item) != group for group in _LONGEST])
+
+
+def _group(item):
+    file = item.nodeid.partition("::")[0]
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if _RAYS & fixtures and "ray_cluster" not in fixtures:
+        return "ray"
+    return f"{file}::{item.cls.__name__}" if item.cls else file
 
 
 EXPECTED_SKIPS = ("not applicable: ",)

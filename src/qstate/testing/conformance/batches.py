@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import pytest
@@ -21,6 +22,16 @@ from qstate.testing.conformance.waiting import meanwhile
 
 KEYS = [f"k{number}" for number in range(8)]
 READS = 60
+WRITES = 10
+"""Batches that are written, at least, while others read: fast readers would be through before."""
+
+
+def reads(number: int, written: Callable[[], int]) -> Iterator[int]:
+    """So many reads, and more until there were some writes."""
+    for read in range(1000 * number):
+        if read >= number and written() >= WRITES:
+            return
+        yield read
 
 
 class BatchLaws(Laws):
@@ -90,8 +101,8 @@ class BatchLaws(Laws):
         needs(store, "several_keys")
         rounds = itertools.count(1)
         store.set_many(dict.fromkeys(KEYS, 0))
-        with meanwhile(lambda: store.set_many(dict.fromkeys(KEYS, next(rounds)))):
-            for _ in range(READS * more):
+        with meanwhile(lambda: store.set_many(dict.fromkeys(KEYS, next(rounds)))) as written:
+            for _ in reads(READS * more, written):
                 found = store.get_many(KEYS)
                 assert len(found) == len(KEYS)
                 assert len(set(found.values())) == 1, found
@@ -114,8 +125,8 @@ class BatchLaws(Laws):
                 for key in go:
                     tx.delete(key)
 
-        with meanwhile(swap):
-            for _ in range(READS * more):
+        with meanwhile(swap) as written:
+            for _ in reads(READS * more, written):
                 assert sorted(store.get_many(KEYS)) in [sorted(half) for half in halves]
         tally("reads during commits", READS * more)
 
@@ -129,8 +140,8 @@ class BatchLaws(Laws):
             store.set_many(dict.fromkeys(KEYS, 1))
             store.delete_many(KEYS)
 
-        with meanwhile(come_and_go):
-            for _ in range(READS * more):
+        with meanwhile(come_and_go) as written:
+            for _ in reads(READS * more, written):
                 assert len(store.get_many(KEYS)) in (0, len(KEYS))
         tally("reads during commits", READS * more)
 
@@ -139,8 +150,8 @@ class BatchLaws(Laws):
         needs(store, "several_keys")
         there = dict.fromkeys(KEYS, "there")
         back = dict.fromkeys(reversed(KEYS), "back")
-        with meanwhile(lambda: store.set_many(there), lambda: store.set_many(back)):
-            for _ in range(30):
+        with meanwhile(lambda: store.set_many(there), lambda: store.set_many(back)) as written:
+            for _ in reads(30, written):
                 assert len(set(store.get_many(KEYS).values())) <= 1
         assert store.get_many(KEYS) in (there, back)
 

@@ -113,7 +113,7 @@ def hearing(store: StateStore) -> Iterator[list[Change]]:
 
 
 @contextmanager
-def meanwhile(*calls: Callable[[], object], pause: float = 0.0) -> Iterator[None]:
+def meanwhile(*calls: Callable[[], object], pause: float = 0.0) -> Iterator[Callable[[], int]]:
     """Run each call again and again in a thread of its own while the ``with`` block runs.
 
     What one raises is raised at the end of the block.
@@ -121,23 +121,30 @@ def meanwhile(*calls: Callable[[], object], pause: float = 0.0) -> Iterator[None
     Args:
         *calls: What is run.
         pause: Seconds between two calls.
+
+    Yields:
+        Tells how often each of them has been run by now.
     """
     done = threading.Event()
     failures: list[BaseException] = []
+    times = [0] * len(calls)
 
-    def repeat(call: Callable[[], object]) -> None:
+    def repeat(place: int) -> None:
         try:
-            call()
+            calls[place]()
+            times[place] += 1
             while not done.wait(pause):
-                call()
+                calls[place]()
+                times[place] += 1
         except BaseException as error:  # noqa: BLE001 - raised at the end of the block
             failures.append(error)
 
-    threads = [threading.Thread(target=repeat, args=(call,), daemon=True) for call in calls]
+    places = range(len(calls))
+    threads = [threading.Thread(target=repeat, args=(place,), daemon=True) for place in places]
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield lambda: min(times)
     finally:
         done.set()
         for thread in threads:
