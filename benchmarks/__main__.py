@@ -36,9 +36,9 @@ GROUPS: dict[str, Callable[[], Iterator[Group | Result]]] = {
     **operations.GROUPS,
     **instructions.GROUPS,
 }
-_LONGEST = 150
+_LONGEST = 400
 """Seconds that one name may take."""
-_IN_ALL = 690
+_IN_ALL = 960
 """Seconds after which no name is begun that has not had its turn."""
 
 

@@ -21,7 +21,7 @@ from qstate.serializers.codec import ValueCodec
 from tests.servers.redis import RedisServer
 
 SIZES = (10, 1_000, 100_000)
-SCANNED = (1_000, 10_000, 50_000)
+SCANNED = (1_000, 10_000, 100_000, 1_000_000)
 
 
 def batches() -> Iterator[Group]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import ray
@@ -262,6 +263,31 @@ def test_a_store_does_not_travel_with_each_call(store):
     with override(store):
         seen += [get(client()) for _ in range(6)]
     assert len(set(seen)) == len({process for process, _ in seen})
+
+
+class Touching:
+    """Its pickle touches a file where it is read."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+def test_no_argument_is_taken_for_the_surroundings(store, tmp_path):
+    """Bytes arrive as they are, in whatever place; what a pickle in them says is not done."""
+    pickled = pickle.dumps(Touching(tmp_path / "done"))
+    like = {"qstate:surroundings": pickled}
+
+    @remote
+    def echo(*args: object, **kwargs: object):
+        return args, kwargs
+
+    assert get(echo(1, pickled, **like)) == ((1, pickled), like)
+    with override(store):
+        assert get(echo(1, pickled, **like)) == ((1, pickled), like)
+    assert not (tmp_path / "done").exists()
 
 
 def test_a_task_may_close_what_it_is_handed(store):

@@ -20,17 +20,22 @@ from qstate.injection import (
 )
 from qstate.plugins import InjectionContext, injected
 from qstate.runner.signing import begin_task, present_task
-from qstate.runner.travelling import arrived, part
+from qstate.runner.travelling import arrived, separate
 
 
-def worker_body(function: Callable[..., Any], injection: Injection) -> Any:
+def worker_body(function: Callable[..., Any], injection: Injection, mark: bytes) -> Any:
     """The function or class that Ray is given.
 
     It takes the arguments of the call as its caller gave them, and surroundings beside them.
+
+    Args:
+        function: What is to be called in the end.
+        injection: What fills its state.
+        mark: What surroundings begin with.
     """
+    arrival = functools.partial(_Arrival, function, injection, mark)
     if inspect.isclass(function):
-        return _actor_class(function, injection)
-    arrival = functools.partial(_Arrival, function, injection)
+        return _actor_class(function, arrival)
     if inspect.isasyncgenfunction(function):
         body: Callable[..., Any] = _async_generator_body(function, arrival)
     elif inspect.isgeneratorfunction(function):
@@ -70,23 +75,25 @@ def named(function: Any) -> Any:
 class _Arrival:
     """The arrival of a call in a worker; gives the arguments to call the function with."""
 
-    __slots__ = ("_args", "_function", "_injection", "_kwargs", "_place")
+    __slots__ = ("_args", "_function", "_injection", "_kwargs", "_mark", "_place")
 
     def __init__(
         self,
         function: Callable[..., Any],
         injection: Injection,
+        mark: bytes,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
         self._function = function
         self._injection = injection
+        self._mark = mark
         self._args = args
         self._kwargs = kwargs
 
     def __enter__(self) -> Arguments:
         begin_task()
-        there, args, kwargs = part(self._args, self._kwargs)
+        there, args, kwargs = separate(self._mark, self._args, self._kwargs)
         self._place = surround(there)
         try:
             return self._injection.fill(args, kwargs, self._finish)
@@ -156,10 +163,10 @@ async def _next(values: AsyncIterator[Any]) -> Any:
     return await anext(values, _END)
 
 
-def _actor_class(kind: type[Any], injection: Injection) -> type[Any]:
+def _actor_class(kind: type[Any], arrival: Any) -> type[Any]:
     class Actor(kind):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            with _Arrival(kind, injection, args, kwargs) as (args, kwargs):
+            with arrival(args, kwargs) as (args, kwargs):
                 surround_process(surroundings())
                 super().__init__(*args, **kwargs)
 

@@ -13,7 +13,7 @@ from qstate.handler import StateHandler
 from qstate.injection import Injection
 from qstate.runner.bodies import finished, named, worker_body
 from qstate.runner.connection import load_ray
-from qstate.runner.travelling import accompany, pack
+from qstate.runner.travelling import accompany, new_mark, pack
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -57,7 +57,8 @@ class Task(Generic[P, R]):
 
     def _prepare(self, options: Mapping[str, Any], *, method: bool) -> None:
         self._injection = Injection(self._function, self._state, method=method)
-        self._export = _Export(self._function, self._injection, options)
+        self._mark = new_mark()
+        self._export = _Export(self._function, self._injection, self._mark, options)
         self._called: Any = None
         self.__signature__ = self._injection.parameter.signature
         self.__annotations__ = dict(getattr(named(self._function), "__annotations__", {}))
@@ -88,7 +89,7 @@ class Task(Generic[P, R]):
             args = self._before + args
         packed = pack(self._injection.surroundings(args, kwargs))
         if packed is not None:
-            args, kwargs = accompany(packed, args, kwargs)
+            args, kwargs = accompany(packed, self._mark, args, kwargs)
         called = self._called
         if called is None:
             called = self._called = self._export.remote(self._options)
@@ -166,18 +167,23 @@ class _Export:
     """A function as Ray knows it: exported when it is first called, then shared by all options."""
 
     def __init__(
-        self, function: Callable[..., Any], injection: Injection, options: Mapping[str, Any]
+        self,
+        function: Callable[..., Any],
+        injection: Injection,
+        mark: bytes,
+        options: Mapping[str, Any],
     ) -> None:
         self.options = dict(options)
         self._function = function
         self._injection = injection
+        self._mark = mark
         self._remote: Any = None
 
     def remote(self, options: Mapping[str, Any]) -> Callable[..., Any]:
         """What calls it on Ray, with other options."""
         if self._remote is None:
             remote = load_ray().remote
-            body = worker_body(self._function, self._injection)
+            body = worker_body(self._function, self._injection, self._mark)
             self._remote = remote(**self.options)(body) if self.options else remote(body)
         exported = self._remote.options(**options) if options else self._remote
         call: Callable[..., Any] = exported.remote

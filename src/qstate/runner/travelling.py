@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any, Final
 
 from qstate.handler import StateHandler
@@ -10,11 +11,8 @@ from qstate.injection import NOWHERE, Arguments, Surroundings
 from qstate.runner.connection import load_ray
 from qstate.store import StateStore
 
-SURROUNDINGS: Final = "qstate:surroundings"
+_SURROUNDINGS: Final = "qstate:surroundings"
 """The keyword under which they travel where they are no bytes; no parameter has such a name."""
-
-_MARK: Final = bytes.fromhex("53af7fb027c58c2ccd462e3153a122b5")
-"""What bytes that are surroundings begin with, as no other argument does: drawn by lot."""
 
 _MOST: Final = 16
 
@@ -31,49 +29,47 @@ def pack(here: Surroundings) -> bytes | tuple[object, ...] | None:
         return None
     if not all(isinstance(store, StateStore) for store in stores):
         return tuple(here)
-    here.packed = _MARK + load_ray().cloudpickle.dumps(tuple(here))
+    here.packed = load_ray().cloudpickle.dumps(tuple(here))
     return here.packed
 
 
+def new_mark() -> bytes:
+    """What the surroundings of one task begin with, as no argument can: nobody else knows it."""
+    return os.urandom(16)
+
+
 def accompany(
-    packed: bytes | tuple[object, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    packed: bytes | tuple[object, ...], mark: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Arguments:
     """The arguments of a call, and surroundings beside them."""
     if isinstance(packed, bytes):
         # Not by name: Ray sends the name of each such argument as one more argument.
-        return (*args, packed), kwargs
-    return args, {**kwargs, SURROUNDINGS: packed}
+        return (*args, mark + packed), kwargs
+    return args, {**kwargs, _SURROUNDINGS: packed}
 
 
-def part(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
+def separate(
+    mark: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Surroundings, tuple[Any, ...], dict[str, Any]]:
     """The surroundings that came with a call, and the arguments without them.
 
     Raises:
         UnreachableStoreError: A store does not reach to here.
     """
-    if args and type(args[-1]) is bytes and args[-1].startswith(_MARK):
-        return unpack(args[-1]), args[:-1], kwargs
-    packed = kwargs.pop(SURROUNDINGS, None)
-    return NOWHERE if packed is None else unpack(packed), args, kwargs
-
-
-def unpack(packed: bytes | tuple[Any, ...]) -> Surroundings:
-    """Surroundings as they arrive in a worker.
-
-    Raises:
-        UnreachableStoreError: A store does not reach to here.
-    """
-    there = _unpacked(packed) if isinstance(packed, bytes) else Surroundings(*packed)
+    if args and type(args[-1]) is bytes and args[-1].startswith(mark):
+        there, args = _unpacked(args[-1][len(mark) :]), args[:-1]
+    elif type(kwargs.get(_SURROUNDINGS)) is tuple:
+        there = Surroundings(*kwargs.pop(_SURROUNDINGS))
+    else:
+        return NOWHERE, args, kwargs
     override, ambient = there.override, there.ambient
     if override is not None:
         override = arrived(override)
     if ambient is not None:
         ambient = arrived(ambient)
-    if override is there.override and ambient is there.ambient:
-        return there
-    return Surroundings(override, ambient)
+    if override is not there.override or ambient is not there.ambient:
+        there = Surroundings(override, ambient)
+    return there, args, kwargs
 
 
 def arrived(state: StateHandler) -> StateHandler:
@@ -88,6 +84,6 @@ def arrived(state: StateHandler) -> StateHandler:
 @functools.lru_cache(maxsize=_MOST)
 def _unpacked(packed: bytes) -> Surroundings:
     """The same stores for all tasks of a worker, so that they share connections."""
-    there = Surroundings(*load_ray().cloudpickle.loads(packed.removeprefix(_MARK)))
+    there = Surroundings(*load_ray().cloudpickle.loads(packed))
     there.packed = packed
     return there
