@@ -110,7 +110,7 @@ def test_cancelled_calls_leave_nothing_behind(place):
 
     with qstate.connect(place.url, timeout=20) as store:
         done, tried = asyncio.run(closing(store.aio))
-    wait_until(lambda: connections(place) == before)
+    wait_until(lambda: connections(place) <= before)
     with qstate.connect(place.url) as store:
         assert done <= store["n"] <= tried / len(CALLS)
         assert store["a"] + store["b"] == 1000

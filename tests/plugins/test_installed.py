@@ -45,20 +45,53 @@ def test_an_installed_plugin_serves_its_scheme(installed, name):
     assert run(installed, "-c", code) == f"{name} 0.1.0 False True\n"
 
 
+class OwnTests:
+    """The tests of a plug-in, in a pytest of their own."""
+
+    def __init__(self, name, environment, folder, more):
+        self._log = folder / f"{name}.txt"
+        self._told = folder / f"{name}.json"
+        root = str(PLUGINS / name)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-c",
+            "/dev/null",
+            f"--rootdir={root}",
+            root,
+        ]
+        command += ["-p", "qstate.testing.conformance.reporting", "-p", "no:cacheprovider"]
+        command += [f"--conformance-json={self._told}", f"--conformance-more={more}"]
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, cwd=ROOT, stdout=log, stderr=log
+            )
+
+    def told(self):
+        """What they told of the laws, once they have passed."""
+        assert self.process.wait() == 0, self._log.read_text()[-20_000:]
+        return json.loads(self._told.read_text())
+
+
+@pytest.fixture(scope="module")
+def own_tests(installed, request, tmp_path_factory):
+    """Those of each backend; they wait for most of the time, so that all of them run at once."""
+    more = request.config.getoption("conformance_more", 1)
+    folder = tmp_path_factory.mktemp("own")
+    running = {name: OwnTests(name, installed, folder, more) for name in BACKENDS}
+    yield running
+    for each in running.values():
+        each.process.kill()
+        each.process.wait()
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", BACKENDS)
-def test_an_installed_plugin_passes_its_own_tests(
-    installed, name, request, tmp_path, record_property
-):
+def test_an_installed_plugin_passes_its_own_tests(own_tests, name, record_property):
     """The laws of the conformance suite among them; their outcomes are told with those here."""
-    report = tmp_path / "report.json"
-    more = request.config.getoption("conformance_more", 1)
-    plugin = "qstate.testing.conformance.reporting"
-    options = ["-p", plugin, "-p", "no:cacheprovider", f"--conformance-json={report}", "-q"]
-    options += [f"--conformance-more={more}"]
-    folder = str(PLUGINS / name)
-    run(installed, "-m", "pytest", *options, "-c", "/dev/null", f"--rootdir={folder}", folder)
-    told = json.loads(report.read_text())
+    told = own_tests[name].told()
     assert {outcome["word"] for outcome in told["outcomes"]} == {"kept", "not applicable"}
     record_property(reporting.PROPERTY, told)
 
