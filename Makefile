@@ -24,9 +24,8 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## run the guide's job on the embedded default store
 	$(BIN)/python examples/demo.py
 
-# More processes than two cores: most tests wait for servers.
 test: $(READY)  ## run the tests, on servers that they start
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(or $(TESTS),tests \
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(or $(TESTS),tests \
 	  -p qstate.testing.conformance.reporting --conformance-no-dead-law)
 
 conformance: $(READY)  ## hold every store, and two plug-ins, to every promise; write the table
