@@ -1,4 +1,4 @@
-"""Arrays of 1 kB to 256 MB, against the same bytes sent raw."""
+"""Arrays of 1 kB to 256 MB: on Redis against the same bytes sent raw, on others by themselves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import redis
 
 import qstate
 from benchmarks.measuring import Group, repeated
+from benchmarks.stores import each
+from qstate.serializers.codec import ValueCodec
 from tests.servers.redis import RedisServer
 
 SIZES = {
@@ -44,4 +46,29 @@ def on_redis() -> Iterator[Group]:
             yield Group(f"Redis get of a {name} array", gets, target, rounds=rounds)
 
 
-GROUPS = {"arrays": on_redis}
+def on_others() -> Iterator[Group]:
+    """Every other store, beside the codec alone: a view of the array goes in, and one comes out."""
+    codec = ValueCodec("msgpack")
+    for store_name, store in each(but={"Redis"}):
+        for name, size in SIZES.items():
+            array = np.random.default_rng(1).random(size // 8)
+            try:
+                store["array"] = array
+            except qstate.StateError as error:
+                print(f"{store_name} takes no array of {name}: {error}")
+                break
+            data = b"".join(codec.encode(array, key="array"))
+            rounds = 15 if size < 2**22 else 3
+            sets = [
+                repeated("codec, encode", lambda a=array: codec.encode(a, key="array")),
+                repeated("qstate", lambda a=array, s=store: s.set("array", a)),
+            ]
+            yield Group(f"{store_name} set of a {name} array", sets, rounds=rounds)
+            gets = [
+                repeated("codec, decode", lambda data=data: codec.decode(data, "array")),
+                repeated("qstate", lambda s=store: s.get("array")),
+            ]
+            yield Group(f"{store_name} get of a {name} array", gets, rounds=rounds)
+
+
+GROUPS = {"arrays": on_redis, "arrays-elsewhere": on_others}
