@@ -18,7 +18,8 @@ class TestSQLite(SQLConformance):
     @pytest.fixture
     def store(self, tmp_path):
         self.path = tmp_path / "state.db"
-        with qstate.connect(f"sqlite:///{self.path}") as self.store:
+        # A new file is flushed to a disk that other tests may keep busy for longer than 5 seconds.
+        with qstate.connect(f"sqlite:///{self.path}", timeout=20) as self.store:
             yield self.store
 
     def rows(self, sql, *values):

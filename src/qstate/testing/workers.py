@@ -28,10 +28,19 @@ class Worker:
                 command, pass_fds=[there.fileno()], env=environment, stdin=subprocess.DEVNULL
             )
         self._channel = Connection(here.detach())
+        self._unasked = 0
 
     def start(self, job: Callable[..., Any], *arguments: Any) -> None:
-        """Give it a job: a function of a module, and arguments that can be pickled."""
+        """Give it a job: a function of a module, and arguments that can be pickled.
+
+        What an earlier job returned that nobody asked for is forgotten: a test that failed in
+        between spoils no later one.
+        """
+        while self._unasked and self._channel.poll(PATIENCE):
+            self._channel.recv()
+            self._unasked -= 1
         self._channel.send((job, arguments))
+        self._unasked += 1
 
     def result(self, timeout: float = PATIENCE) -> Any:
         """What the job returned; what it raised is raised here.
@@ -45,6 +54,7 @@ class Worker:
         if not self._channel.poll(timeout):
             raise TimeoutError(f"the job was not done within {timeout} s")
         done, result = self._channel.recv()
+        self._unasked -= 1
         if not done:
             raise result
         return result
