@@ -326,7 +326,7 @@ def drop(client: Client) -> None:
 
     A collection may begin inside acquire, in the thread that holds the lock; then the client is
     given back the next time one is dropped. It may begin inside a backend, too, in the thread that
-    holds a lock which closing asks for; then another thread closes.
+    holds a lock which closing asks for; so where Python is collecting, another thread closes.
     """
     _dropped.append(client)
     if not _lock.acquire(blocking=False):
@@ -335,7 +335,7 @@ def drop(client: Client) -> None:
         unused = [client for client in _drain() if _let_go(client)]
     finally:
         _lock.release()
-    if unused and _collecting == threading.get_ident():
+    if unused and _collecting():
         with contextlib.suppress(RuntimeError):  # the process ends, and closes what is left
             _thread.start_new_thread(_close, (unused,))  # Thread.start would wait for locks
     else:
@@ -347,16 +347,22 @@ def _close(unused: Iterable[Client]) -> None:
         client.backend.close()
 
 
-_collecting = 0
-"""The thread in which Python collects what refers to itself; 0: none does."""
+class _Ring:
+    """What only a collection removes."""
+
+    def __init__(self) -> None:
+        self.itself = self
 
 
-def _note_collection(phase: str, _: object) -> None:
-    global _collecting
-    _collecting = threading.get_ident() if phase == "start" else 0
+def _collecting() -> bool:
+    """Whether Python is collecting what refers to itself: another collection does nothing then.
 
-
-gc.callbacks.append(_note_collection)
+    Being told by ``gc.callbacks`` would cost more: a Ctrl-C in a collection reaches the next
+    Python code that runs, and what is raised in a callback is lost.
+    """
+    ring = weakref.ref(_Ring())
+    gc.collect(0)
+    return ring() is not None
 
 
 def _drain() -> Iterator[Client]:

@@ -101,7 +101,9 @@ def test_cancelled_calls_leave_nothing_behind(place):
             span *= 1.2 if sum(lost) > AT_ONCE / 2 else 0.8
             found = await asyncio.gather(*(aio.get(key) for key in mine))
             assert found == list(mine.values())
-            assert connections(place) <= before + MOST
+            async with asyncio.timeout(20):  # one that was being opened is hung up on in a moment
+                while connections(place) > before + MOST:
+                    await asyncio.sleep(0.01)
         return done, rounds * AT_ONCE
 
     async def closing(aio):

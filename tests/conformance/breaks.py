@@ -323,10 +323,9 @@ BREAKS = {
     },
     "LocksItsProcessAlone": {"test_increments_of_several_processes_lose_nothing"},
     "RemembersWhatItRead": HISTORIES
-    | PROCESSES
     | OTHERS
     | {
-        "test_a_holder_that_stalled_learns_that_it_lost_the_lock",
+        "test_a_process_that_waits_is_told_what_another_wrote",
         "test_a_holder_that_stalled_within_its_ttl_still_holds_the_lock",
         "test_one_holder_at_a_time",
         "test_reads_and_writes_of_one_key_are_linearizable",
@@ -363,8 +362,11 @@ MAY_BREAK = {
         "test_transactions_of_several_processes_keep_their_invariant",
     },
     "LeasesForEver": {"test_a_holder_that_stalled_within_its_ttl_still_holds_the_lock"},
+    # Whether another process still has the backend of the law before rests on what it collected.
     "RemembersWhatItRead": MOMENTS
+    | PROCESSES
     | {
+        "test_a_holder_that_stalled_learns_that_it_lost_the_lock",
         "test_a_holder_that_dies_frees_the_lock_after_its_ttl",
         "test_increments_of_several_processes_lose_nothing",
         "test_transactions_of_several_processes_keep_their_invariant",

@@ -104,6 +104,27 @@ def test_a_collection_inside_a_backend_waits_for_none_of_its_locks(made, monkeyp
     assert closed.wait(20)
 
 
+def test_an_interruption_during_a_collection_is_not_lost(run_python):
+    """Ctrl-C ends the program that collects at that moment, or any that has stores."""
+    code = (
+        "import gc, signal, time, qstate\n"
+        "store = qstate.connect('memory://')\n"
+        "kept = [[] for _ in range(500_000)]\n"  # a collection takes nearly all of the time
+        "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+        "for attempt in range(10):\n"
+        "    until = time.monotonic() + 3\n"
+        "    try:\n"
+        "        signal.setitimer(signal.ITIMER_REAL, 0.03)\n"
+        "        while time.monotonic() < until:\n"
+        "            gc.collect()\n"
+        "        print('lost')\n"
+        "    except KeyboardInterrupt:\n"
+        "        pass\n"
+        "print('done')"
+    )
+    assert run_python(code) == "done"
+
+
 def test_collecting_a_closed_store_changes_nothing(made):
     """A store that was closed holds nothing any more."""
     other = StateStore("plain://a")
