@@ -325,7 +325,6 @@ BREAKS = {
     "RemembersWhatItRead": HISTORIES
     | OTHERS
     | {
-        "test_a_process_that_waits_is_told_what_another_wrote",
         "test_a_holder_that_stalled_within_its_ttl_still_holds_the_lock",
         "test_one_holder_at_a_time",
         "test_reads_and_writes_of_one_key_are_linearizable",
