@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
 
-from qstate import clients
 from qstate.awaiting import Bridge, Threaded, await_, pause, run
 from qstate.backend import OffersAsync
+from qstate.clients import Client
 from qstate.locks import Lease, Lock
 from qstate.store import StateStore
 from qstate.transactions import Transaction
@@ -290,10 +290,10 @@ _on_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, LoopCl
 _on_loops = weakref.WeakKeyDictionary()
 
 
-class LoopClient(clients.Client):
+class LoopClient(Client):
     """A client whose backend awaits on one event loop; all stores of its address there share it."""
 
-    def __init__(self, client: clients.Client, known: dict[int, LoopClient]) -> None:
+    def __init__(self, client: Client, known: dict[int, LoopClient]) -> None:
         self.key, self.url, self.timeout = client.key, client.url, client.timeout
         self.capabilities = client.capabilities
         self.holders = 0
@@ -308,7 +308,7 @@ class LoopClient(clients.Client):
         self._use(self.backend)
 
     @classmethod
-    def of(cls, client: clients.Client, loop: asyncio.AbstractEventLoop) -> LoopClient:
+    def of(cls, client: Client, loop: asyncio.AbstractEventLoop) -> LoopClient:
         """The client of a loop, made where there is none."""
         known = _on_loops.setdefault(loop, {})
         found = known.get(id(client)) or known.setdefault(id(client), cls(client, known))

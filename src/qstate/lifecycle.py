@@ -8,8 +8,9 @@ import threading
 from dataclasses import replace
 from typing import Any, Self
 
-from qstate import addresses, clients, keys, plugins
+from qstate import addresses, keys, plugins, sharing
 from qstate.backend import SharesURL, StateURL
+from qstate.clients import Client
 from qstate.entries import StoreInfo
 from qstate.errors import ClosedStoreError, StateError
 from qstate.serializers.codec import ValueCodec
@@ -47,13 +48,13 @@ class Handle:
         self._options = options
         self._prefix = prefix
         self._origin = origin
-        self._client: clients.Client | None = None
+        self._client: Client | None = None
         self._codec: ValueCodec
         self._closed = False
         self._opening = threading.Lock()
-        clients.watch_over(self)
+        sharing.watch_over(self)
 
-    def _open(self) -> clients.Client:
+    def _open(self) -> Client:
         with self._opening:
             if self._closed:
                 raise self._told(
@@ -63,16 +64,16 @@ class Handle:
                 self._client = self._connect()
             return self._client
 
-    def _connect(self) -> clients.Client:
+    def _connect(self) -> Client:
         url, configured = addresses.resolve(self._address)
         options = {**url.options, **configured, **self._options}
         transformation = Transformation.taken_from(options)
         self._codec = ValueCodec(options.pop("serializer", "msgpack"), transformation)
-        client = clients.acquire(plugins.canonical_url(replace(url, query=())), options)
+        client = sharing.acquire(plugins.canonical_url(replace(url, query=())), options)
         try:
             self._origin.check(client.capabilities.reach, str(url))
         except StateError:
-            clients.release(client)
+            sharing.release(client)
             raise
         return client
 
@@ -92,7 +93,7 @@ class Handle:
         client = self._client or self._open()
         scoped = self._like(keys.join(self._prefix, name) + keys.SEPARATOR)
         scoped._codec = self._codec
-        scoped._client = clients.retain(client)
+        scoped._client = sharing.retain(client)
         return scoped
 
     def __truediv__(self, name: str) -> Self:
@@ -142,7 +143,7 @@ class Handle:
         with self._opening:
             client, self._client, self._closed = self._client, None, True
         if client is not None:
-            clients.release(client)
+            sharing.release(client)
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +154,7 @@ class Handle:
     def __del__(self) -> None:
         client = getattr(self, "_client", None)
         if client is not None:
-            clients.drop(client)
+            sharing.drop(client)
 
     def __repr__(self) -> str:
         scope = f" | {self._prefix[:-1]}" if self._prefix else ""
