@@ -7,6 +7,7 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass
+from typing import Final
 
 from qstate.backend import Reach
 from qstate.errors import UnreachableStoreError
@@ -55,6 +56,9 @@ def _host() -> str:
     return f"{socket.gethostname()} {uuid.getnode():012x}"
 
 
-@functools.cache
-def _process(pid: int) -> str:  # noqa: ARG001 - a forked child has another, and so gets its own
-    return uuid.uuid4().hex
+_processes: Final[dict[int, str]] = {}
+"""By number: a forked child has another, and so gets its own."""
+
+
+def _process(pid: int) -> str:
+    return _processes.get(pid) or _processes.setdefault(pid, uuid.uuid4().hex)

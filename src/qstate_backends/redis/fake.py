@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +11,19 @@ from redis.exceptions import RedisError
 from qstate_backends.redis.errors import sharpened
 from qstate_backends.redis.wire import Packed
 
+_servers: dict[tuple[str, int], FakeServer] = {}
 
-@functools.cache
-def server(name: str) -> FakeServer:  # noqa: ARG001 - it is what the cache goes by
-    """The one server of a name in this process."""
-    return FakeServer()
+
+def server(name: str, database: int) -> FakeServer:
+    """The one server of a name and a database in this process.
+
+    fakeredis makes a database when it is first asked for, and two for threads that ask at once.
+    """
+    if (found := _servers.get((name, database))) is not None:
+        return found
+    made = FakeServer()
+    made.dbs[database]
+    return _servers.setdefault((name, database), made)
 
 
 class FakeLink:
@@ -24,7 +31,7 @@ class FakeLink:
 
     def __init__(self, name: str, database: int) -> None:
         self.sent = False
-        client = FakeRedis(server=server(name), db=database, protocol=2)
+        client = FakeRedis(server=server(name, database), db=database, protocol=2)
         self._connection: Any = client.connection_pool.make_connection()
 
     def is_fresh(self) -> bool:
