@@ -8,7 +8,7 @@
          3      1  codec: the serializer's number
          4      1  flags: which fields and transformations follow
          5      1  length of the writer field, w
-         6      8  xxh3-64 of bytes 0 to 6, then of all that follows this field; big-endian
+         6      8  xxh3-64 of bytes 0 to 5, then of all that follows this field; big-endian
         14      w  writer
     14 + w         payload
 """
