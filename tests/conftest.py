@@ -33,7 +33,7 @@ settings.register_profile(
 settings.load_profile("qstate")
 
 
-_RAYS = {"no_ray", "ray_head", "ray_running"}
+_RAYS = {"no_ray", "ray_head", "ray_running", "ray_session"}
 """Fixtures that a Ray of one machine runs for."""
 
 
@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items):
 def _group(item):
     file = item.nodeid.partition("::")[0]
     fixtures = set(getattr(item, "fixturenames", ()))
+    if hasattr(item, "callspec"):
+        fixtures |= {value for value in item.callspec.params.values() if isinstance(value, str)}
     if _RAYS & fixtures and "ray_cluster" not in fixtures:
         return "ray"
     return f"{file}::{item.cls.__name__}" if item.cls else file

@@ -121,6 +121,7 @@ def ray_started(
     )
     with latest_as_before(), server:
         yield head, server
+        server.kill()  # asked to end, it takes 3 to 20 s after many jobs
 
 
 @contextmanager
