@@ -144,7 +144,7 @@ class ServerProcess:
         for child in family:
             if child.is_running():
                 child.kill()
-        psutil.wait_procs(family, timeout)
+        wait_until(lambda: not any(map(_runs, family)), timeout, "the end of what it started")
         self._process = None
 
     def __enter__(self) -> Self:
@@ -168,6 +168,14 @@ class ServerProcess:
     def _remove_folder(self) -> None:
         if self._own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended; who began it may take long to notice."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
