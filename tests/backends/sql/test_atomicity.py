@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import random
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
@@ -17,15 +18,22 @@ from tests.backends.sql.test_records import put
 CLIENTS = 6
 
 
-@pytest.fixture(params=["threads", "processes"])
-def pool(request):
-    """Several clients at once: threads that share a backend's process, or processes."""
-    if request.param == "threads":
-        pool = ThreadPoolExecutor(CLIENTS)
-    else:
-        pool = ProcessPoolExecutor(4, multiprocessing.get_context("spawn"))
-    with pool:
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that all tests share: starting them takes longer than what they do."""
+    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(time.sleep, [0.1] * 4))  # they are there before a test begins
         yield pool
+
+
+@pytest.fixture(params=["threads", "processes"])
+def pool(request, processes):
+    """Several clients at once: threads that share a backend's process, or processes."""
+    if request.param == "processes":
+        yield processes
+    else:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            yield pool
 
 
 def for_all(pool, work, url, *arguments):
