@@ -155,10 +155,7 @@ class ExpiryLaws(Laws):
                     spans[each] = span(partial(store.set, each, 1, ttl=0.5), 0.5)
                 before = _expires_at(store, key)
                 write(store, key, KEEP)
-                assert before is not None
-                after = _expires_at(store, key)
-                assert after is not None, f"{key} dropped the expiry"
-                assert abs(after - before) < timedelta(milliseconds=2), key
+                assert _same_moment(_expires_at(store, key), before), key
             assert watch_expire(store, spans) == []
             nobody_sees(store, spans)
             until_told_gone(store, heard)
@@ -183,7 +180,8 @@ class ExpiryLaws(Laws):
         before = [_expires_at(store, key) for key in ("modify", "increment")]
         store.modify("modify", lambda value: value + 1)
         store.increment("increment")
-        assert [_expires_at(store, key) for key in ("modify", "increment")] == before
+        for key, then in zip(("modify", "increment"), before, strict=True):
+            assert _same_moment(_expires_at(store, key), then), key
         assert dict(store.items()) == {"modify": 2, "increment": 2}
 
     def test_touch_changes_the_expiry(self, store: StateStore) -> None:
@@ -317,6 +315,13 @@ class ExpiryLaws(Laws):
             with pytest.raises(UnsupportedOperationError):
                 write(lasting, "k", 60)
         assert (backend.asked, list(store)) == ([], [])
+
+
+def _same_moment(one: datetime | None, other: datetime | None) -> bool:
+    """Whether two expiries are one: a store may tell of it a millisecond off."""
+    if one is None or other is None:
+        return False
+    return abs(one - other) < timedelta(milliseconds=2)
 
 
 def _expires_at(store: StateStore, key: str) -> datetime | None:
