@@ -94,6 +94,11 @@ def any_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
         yield server
 
 
+def ours(client: redis.Redis) -> list[dict[str, str]]:
+    """The connections that stores have to a server; it notices a little later that one ended."""
+    return [one for one in client.client_list() if one["name"] == "qstate"]
+
+
 class TLSRedisServer(RedisServer):
     """A Redis 7.0 that speaks TLS only, with a certificate of its own for 127.0.0.1.
 

@@ -12,7 +12,7 @@ from qstate.backend import ConflictError, Put, Version
 from qstate_backends.redis import RedisBackend, RedisStateHandler
 from tests.backends.redis.conftest import Connect
 from tests.servers.process import wait_until
-from tests.servers.redis import RedisServer
+from tests.servers.redis import RedisServer, ours
 
 COUNT = """
 import sys
@@ -111,13 +111,9 @@ def test_a_thread_that_ends_leaves_no_connection(
             thread = threading.Thread(target=backend.read_data, args=(["a"],))
             thread.start()
             thread.join()
-        ours = [one for one in client.client_list() if one["name"] == "qstate"]
-        assert len(ours) <= 2
+        wait_until(lambda: len(ours(client)) <= 2, what="the end of the threads' connections")
         backend.close()
-        wait_until(
-            lambda: all(one["name"] != "qstate" for one in client.client_list()),
-            what="the end of all connections",
-        )
+        wait_until(lambda: not ours(client), what="the end of all connections")
 
 
 def test_a_forked_child_has_connections_of_its_own(

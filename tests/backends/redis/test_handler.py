@@ -14,7 +14,8 @@ import qstate
 from qstate.backend import InvalidURLError, Put, Version
 from qstate_backends.redis import RedisStateHandler
 from tests.backends.redis.conftest import Connect
-from tests.servers.redis import RedisServer
+from tests.servers.process import wait_until
+from tests.servers.redis import RedisServer, ours
 
 WITHOUT = """
 import sys
@@ -84,8 +85,7 @@ def test_one_address_is_one_store(redis_server: RedisServer, redis_url: str) -> 
         first["a"] = 1
         assert second["a"] == third["a"] == 1
         with redis_server.client() as client:
-            ours = [one for one in client.client_list() if one["name"] == "qstate"]
-        assert len(ours) == 1
+            wait_until(lambda: len(ours(client)) == 1)
 
 
 @pytest.mark.parametrize("arguments", [{"port": 70000}, {"port": "x"}, {"db": -1}])

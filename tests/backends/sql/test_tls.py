@@ -59,7 +59,9 @@ def test_all_goes_over_one_verified_connection(server):
         store.transact(lambda tx: tx.set("a", tx["k1"] + 1))
         assert store.increment("a") == 3
         assert sum(1 for _ in store.scan("k")) == 2000
-        assert told(client, CONNECTIONS[type(server)]) == before
+        assert set(told(client, CONNECTIONS[type(server)])) <= set(
+            before
+        )  # those of before may end
         store.clear(everything=True)
 
 

@@ -86,7 +86,7 @@ def test_leaving_ends_the_iteration_in_another_thread(backend, telling_server):
         thread.start()
         put(backend, "a")
         wait_for(lambda: keys == ["a"])
-        assert connections(telling_server) == 2
+        wait_for(lambda: connections(telling_server) == 2)
     thread.join()
     wait_for(lambda: connections(telling_server) == 1)
     assert list(watch) == []
