@@ -1,4 +1,4 @@
-"""What needs a Ray: the actor's hot path, tasks that share a store, and what injection adds."""
+"""What needs a Ray: the actor's hot path, and what injection adds to a call."""
 
 from __future__ import annotations
 
@@ -109,38 +109,4 @@ def injection() -> Iterator[Group]:
         )
 
 
-def tasks() -> Iterator[Group]:
-    """A thousand increments of one key, shared by 1, 2, 4 and 8 tasks; and of 8 keys by 8."""
-
-    def increments(state: qstate.StateStore, times: int, key: str) -> None:
-        for _ in range(times):
-            state.increment(key)
-
-    with session(), RedisServer() as server:
-        for name, url in (("Redis", server.url), ("actor", "actor://tasks")):
-            with qstate.connect(url) as store:
-                task = qstate.remote(state=store)(increments)
-                store.set("count", 0)
-
-                def shared(number: int, keys: int = 1, task: Any = task) -> Subject:
-                    def run(times: int) -> None:
-                        for _ in range(times):
-                            ray.get(
-                                [
-                                    task(1000 // number, f"count{which % keys}")
-                                    for which in range(number)
-                                ]
-                            )
-
-                    several = "s" * (number > 1)
-                    return Subject(f"{number} task{several}, {keys} key{'s' * (keys > 1)}", run)
-
-                yield Group(
-                    f"{name} increment, from tasks",
-                    [*(shared(number) for number in (1, 2, 4, 8)), shared(8, 8)],
-                    per=1000,
-                    rounds=5,
-                )
-
-
-GROUPS = {"actor": actor, "injection": injection, "tasks": tasks}
+GROUPS = {"actor": actor, "injection": injection}

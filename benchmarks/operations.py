@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import redis
 
 import qstate
+from benchmarks import on_ray
 from benchmarks.measuring import Group, Subject, repeated
 from benchmarks.stores import each
 from benchmarks.values import PACKED, SMALL, many
@@ -129,7 +130,7 @@ def changes() -> Iterator[Group]:
 def contention() -> Iterator[Group]:
     """Increments from eight processes: on one key, and on a key for each.
 
-    Memory is served to them by this process; those of Ray reach the actor in ``tasks``.
+    Memory is served to them by this process; only tasks reach the actor.
     """
     for name, store in each(but=("actor",)):
         store.set_many({f"count-{number}": 0 for number in range(8)})
@@ -169,6 +170,33 @@ def _from_processes(store: qstate.StateStore, keys: int):  # type: ignore[no-unt
                 assert process.exitcode == 0
 
     return run
+
+
+def tasks() -> Iterator[Group]:
+    """A thousand increments of one key, shared by 1, 2, 4 and 8 tasks; and of 8 keys by 8."""
+    with on_ray.session():
+        for name, store in each():
+            subjects = [_from_tasks(store, number) for number in (1, 2, 4, 8)]
+            yield Group(
+                f"{name} increment, from tasks",
+                [*subjects, _from_tasks(store, 8, keys=8)],
+                per=1000,
+                rounds=5,
+            )
+
+
+def _from_tasks(store: qstate.StateStore, number: int, keys: int = 1) -> Subject:
+    @qstate.remote(state=store)
+    def increments(state: qstate.StateStore, times: int, key: str) -> None:
+        for _ in range(times):
+            state.increment(key)
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            started = [increments(1000 // number, f"count{one % keys}") for one in range(number)]
+            qstate.get(started)
+
+    return Subject(f"{number} task{'s' * (number > 1)}, {keys} key{'s' * (keys > 1)}", run)
 
 
 def scans() -> Iterator[Group]:
@@ -228,6 +256,7 @@ GROUPS = {
     "batches": batches,
     "changes": changes,
     "contention": contention,
+    "tasks": tasks,
     "scans": scans,
     "notices": notices,
 }

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from qstate.backend import KEEP, ConflictError, Delete, Put, Version
+from tests.servers.process import wait_until
 
 ALIKE = [
     "key",
@@ -60,14 +61,6 @@ def scan(backend, prefix="", limit=100):
         page, cursor = backend.scan(prefix, cursor, limit)
         keys += page
     return keys
-
-
-def wait_for(condition, seconds=5):
-    """Ask until it is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def test_an_empty_database_is_ready_for_use(backend):
@@ -176,7 +169,7 @@ def test_removal_counts_what_stood(backend):
     put(backend, "a")
     put(backend, "b")
     put(backend, "gone", ttl=0.001)
-    wait_for(lambda: backend.read(["gone"]) == [None])
+    wait_until(lambda: backend.read(["gone"]) == [None])
     assert backend.remove(["gone"]) == 0
     assert backend.remove(["a", "gone", "x", "a", "b"]) == 2
     assert backend.remove(["a"]) == 0
@@ -194,7 +187,7 @@ def test_an_expired_record_is_absent_to_every_call(backend):
     """Reading, scanning, counting, removing, and requiring."""
     version = put(backend, "a", ttl=0.05)
     assert backend.read(["a"])[0].version == version
-    wait_for(lambda: backend.read(["a"]) == [None])
+    wait_until(lambda: backend.read(["a"]) == [None])
     assert backend.read_data(["a"]) == [None]
     assert backend.read_data(["a", "b"]) == [None, None]
     assert scan(backend) == []
@@ -245,7 +238,7 @@ def test_keep_leaves_the_expiry_of_a_live_record(backend):
 def test_keep_of_nothing_is_no_expiry(backend):
     """Where nothing stood, or something that had expired."""
     put(backend, "gone", ttl=0.001)
-    wait_for(lambda: backend.read(["gone"]) == [None])
+    wait_until(lambda: backend.read(["gone"]) == [None])
     backend.write(
         [Put("gone", Version.new(), (b"",), KEEP), Put("new", Version.new(), (b"",), KEEP)]
     )
@@ -258,7 +251,7 @@ def test_keep_of_nothing_is_no_expiry(backend):
 def test_expired_records_do_not_pile_up(backend):
     """Writing reaps them, some at a time."""
     backend.write([Put(f"gone/{n}", Version.new(), (b"",), 0.001) for n in range(250)])
-    wait_for(lambda: backend.count("gone/") == 0)
+    wait_until(lambda: backend.count("gone/") == 0)
     backend._reap_at = 0
     for _ in range(5):
         put(backend, "a")

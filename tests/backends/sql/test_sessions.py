@@ -10,7 +10,8 @@ import pytest
 
 import qstate
 from qstate.backend import ConflictError, Version
-from tests.backends.sql.test_records import put, wait_for
+from tests.backends.sql.test_records import put
+from tests.servers.process import wait_until
 
 
 def connections(server):
@@ -43,13 +44,13 @@ def test_a_thread_has_a_connection_as_long_as_it_lives(sql_server, server_url, c
         thread.start()
     at_work.wait()
     put(backend, "a")
-    wait_for(lambda: connections(sql_server) == 6)  # those of earlier tests may be ending
+    wait_until(lambda: connections(sql_server) == 6)  # those of earlier tests may be ending
     done.set()
     for thread in threads:
         thread.join()
-    wait_for(lambda: connections(sql_server) == 1)
+    wait_until(lambda: connections(sql_server) == 1)
     backend.close()
-    wait_for(lambda: connections(sql_server) == 0)
+    wait_until(lambda: connections(sql_server) == 0)
 
 
 def test_closing_ends_the_connections_of_all_threads(sql_server, server_url, connect):
@@ -60,7 +61,7 @@ def test_closing_ends_the_connections_of_all_threads(sql_server, server_url, con
     thread.start()
     at_work.wait()
     backend.close()
-    wait_for(lambda: connections(sql_server) == 0)
+    wait_until(lambda: connections(sql_server) == 0)
     done.set()
     thread.join()
 
@@ -97,7 +98,7 @@ def test_a_forked_child_and_its_parent_do_not_disturb_each_other(sql_url):
         others = threading.Event()
         thread = threading.Thread(target=lambda: (store.increment("n"), others.wait()))
         thread.start()
-        wait_for(lambda: store["n"] == 1)
+        wait_until(lambda: store["n"] == 1)
         child = os.fork()
         if child == 0:
             _end_child(store)

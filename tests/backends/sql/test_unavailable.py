@@ -13,9 +13,9 @@ import pytest
 import qstate
 from qstate.backend import Delete, Put, StateURL, StoreUnavailableError, Version
 from qstate_backends.sql.database import Database
-from tests.backends.sql.test_records import put, wait_for
+from tests.backends.sql.test_records import put
 from tests.servers.cutting_proxy import CuttingProxy
-from tests.servers.process import free_port
+from tests.servers.process import free_port, wait_until
 
 SECRET = "correct-horse"
 
@@ -96,7 +96,7 @@ def test_a_server_that_stops_answering_is_told_within_the_timeout(own_server, co
     """What was to be written may have been; what was to be read was not changed by that."""
     put(connect(own_server.url, timeout=60), "a", b"before")  # to make the table takes its time
     backend = connect(own_server.url, timeout=0.7)
-    wait_for(lambda: answers(backend))
+    wait_until(lambda: answers(backend))
     backend._reap_at = math.inf  # what is sent before the write itself would not be unknown
     own_server.pause()
     try:
@@ -104,13 +104,13 @@ def test_a_server_that_stops_answering_is_told_within_the_timeout(own_server, co
         assert unavailable(put, backend, "a", within=2).outcome == "not applied"  # not connected
     finally:
         own_server.resume()
-    wait_for(lambda: answers(backend))
+    wait_until(lambda: answers(backend))
     own_server.pause()
     try:
         assert unavailable(put, backend, "a", b"after", within=2).outcome == "unknown"
     finally:
         own_server.resume()
-    wait_for(lambda: answers(backend))
+    wait_until(lambda: answers(backend))
 
 
 def answers(backend):

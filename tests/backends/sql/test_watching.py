@@ -9,7 +9,8 @@ import pytest
 import qstate
 from qstate.backend import Delete, Put, StoreUnavailableError, Version
 from tests.backends.sql.test_records import put
-from tests.backends.sql.test_sessions import connections, wait_for
+from tests.backends.sql.test_sessions import connections
+from tests.servers.process import wait_until
 
 
 @pytest.fixture(scope="session", params=["postgres_server", "postgres15_server"])
@@ -85,10 +86,10 @@ def test_leaving_ends_the_iteration_in_another_thread(backend, telling_server):
         thread = threading.Thread(target=lambda: keys.extend(watch))
         thread.start()
         put(backend, "a")
-        wait_for(lambda: keys == ["a"])
-        wait_for(lambda: connections(telling_server) == 2)
+        wait_until(lambda: keys == ["a"])
+        wait_until(lambda: connections(telling_server) == 2)
     thread.join()
-    wait_for(lambda: connections(telling_server) == 1)
+    wait_until(lambda: connections(telling_server) == 1)
     assert list(watch) == []
 
 
