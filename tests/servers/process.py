@@ -125,6 +125,7 @@ class ServerProcess:
     def pause(self) -> None:
         """Stop it from answering (SIGSTOP), its sockets staying open, until ``resume``."""
         psutil.Process(self.pid).suspend()
+        wait_until(lambda: _stands_still(self.pid), what="the stop of all threads")
 
     def resume(self) -> None:
         """Let a paused server go on."""
@@ -168,6 +169,12 @@ class ServerProcess:
     def _remove_folder(self) -> None:
         if self._own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether the signal has reached every thread: one that it has not may still answer."""
+    states = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state.rpartition(") ")[2][0] == "T" for state in states)
 
 
 def _runs(process: psutil.Process) -> bool:
